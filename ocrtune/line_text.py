@@ -1,0 +1,109 @@
+"""Write random lines of text to render: words of many languages, names, numbers, prices, dates, noise.
+
+Words come from the spelling dictionaries of the operating system (`hunspell-*` packages), so that
+every language brings the diacritics it really uses; a share of lines is random characters, so that
+the model learns to read and not to guess.
+"""
+
+import random
+import re
+from functools import cache
+from pathlib import Path
+
+DICTIONARIES = Path("/usr/share/hunspell")
+# Language: (dictionary, weight). Vietnamese weighs more, for it has the most marks to tell apart.
+LANGUAGES = {
+    "en": ("en_US", 26), "de": ("de_DE", 9), "fr": ("fr", 9), "vi": ("vi_VN", 15), "es": ("es_ES", 6), "it": ("it_IT", 4),
+    "pt": ("pt_PT", 4), "pl": ("pl_PL", 4), "cs": ("cs_CZ", 4), "ro": ("ro_RO", 3), "hu": ("hu_HU", 3),
+    "sv": ("sv_SE", 3), "da": ("da_DK", 2), "hr": ("hr_HR", 2), "nl": ("nl", 2), "lv": ("lv_LV", 2),
+    "tr": ("tr_TR", 2), "is": ("is_IS", 2), "lt": ("lt_LT", 2),
+}
+
+ASCII = [chr(code) for code in range(33, 127)]
+LATIN = ([chr(code) for code in range(0xA1, 0x180) if code not in (0xAD, 0x149, 0x13F, 0x140)]
+         + list("ȘșȚțƠơƯưẞ") + [chr(code) for code in range(0x1EA0, 0x1EFA)])
+MARKS = list("‘’‚“”„†‡•…‰‹›⁄€™−–—№⸗")
+CHARACTERS = [" ", *ASCII, *LATIN, *MARKS]
+ENDINGS = ["", "", "", "", "", ",", ",", ".", ".", ";", ":", "!", "?", "-", "'s"]
+QUOTES = ['""', "''", "“”", "‘’", "„“", "«»", "()", "()", "[]"]
+
+
+@cache
+def load_words(language: str) -> tuple[str, ...]:
+    """Return the words of a language's dictionary, 1 to 14 letters, without flags."""
+    name = LANGUAGES[language][0]
+    affix = (DICTIONARIES / f"{name}.aff").read_bytes()
+    encoding = re.search(rb"^SET\s+(\S+)", affix, re.MULTILINE)
+    codec = encoding[1].decode().replace("ISO8859", "iso8859") if encoding else "latin-1"
+    lines = (DICTIONARIES / f"{name}.dic").read_text(encoding=codec, errors="ignore").splitlines()[1:]
+    words = (line.split("/")[0].split("\t")[0].strip() for line in lines)
+    known = set(CHARACTERS)
+    return tuple(word for word in words if 0 < len(word) <= 14 and word.replace("-", "").isalpha() and set(word) <= known)
+
+
+def installed_languages() -> dict[str, int]:
+    """Return the languages whose dictionary is installed, with their weights; without any, an error that names the packages."""
+    found = {name: weight for name, (file, weight) in LANGUAGES.items() if (DICTIONARIES / f"{file}.dic").is_file()}
+    if not found:
+        raise FileNotFoundError(f"{DICTIONARIES}: no dictionaries; install hunspell-en-us and its sisters")
+    return found
+
+
+def random_number(rng: random.Random) -> str:
+    """Return a number as documents write them: plain, price, share, date, time or reference."""
+    kind = rng.random()
+    if kind < 0.35:
+        return str(rng.randrange(10 ** rng.randint(1, 6)))
+    if kind < 0.6:
+        amount = f"{rng.random() * 10 ** rng.randint(1, 5):,.2f}"
+        return rng.choice(["$", "£", "€", "", "", "No. "]) + amount + rng.choice(["", "", "%", " €", " kg"])
+    if kind < 0.8:
+        mark = rng.choice("/-. ")
+        return f"{rng.randint(1, 31)}{mark}{rng.randint(1, 12):02d}{mark}{rng.randint(1700, 2040)}"
+    if kind < 0.9:
+        return f"{rng.randint(0, 23)}:{rng.randint(0, 59):02d}"
+    return "".join(rng.choice("ABCDEFGHKLMNPRSTUVXYZ0123456789-/") for _ in range(rng.randint(3, 9)))
+
+
+def random_word(rng: random.Random, language: str) -> str:
+    """Return a word with the capitals, ending and quotes that running text has."""
+    words = load_words(language)
+    word = words[rng.randrange(len(words))]
+    case = rng.random()
+    if case < 0.10:
+        word = word.upper()
+    elif case < 0.30:
+        word = word[:1].upper() + word[1:]
+    elif case < 0.60:
+        word = word.lower()
+    word += rng.choice(ENDINGS)
+    if rng.random() < 0.05:
+        left, right = rng.choice(QUOTES)
+        word = f"{left}{word}{right}"
+    return word
+
+
+def random_line(rng: random.Random, characters: frozenset[str], min_chars: int, max_chars: int) -> str:
+    """Return a line of at most `max_chars` characters, all of them in `characters` (what a typeface can draw)."""
+    languages = installed_languages()
+    length = rng.randint(min_chars, max_chars)
+    allowed = [character for character in CHARACTERS if character in characters]
+    kind = rng.random()
+    if kind < 0.12:
+        text = "".join(rng.choice(allowed) if rng.random() < 0.85 else " " for _ in range(length))
+    elif kind < 0.20:
+        plain = [character for character in ASCII if character in characters]
+        text = "".join(rng.choice(plain) if rng.random() < 0.85 else " " for _ in range(length))
+    else:
+        language = rng.choices(list(languages), list(languages.values()))[0]
+        pieces, size = [], 0
+        while size < length:
+            draw = rng.random()
+            piece = random_word(rng, language) if draw < 0.88 else random_number(rng) if draw < 0.97 else rng.choice(MARKS + ["&", "+", "="])
+            pieces.append(piece)
+            size += len(piece) + 1
+        text = " ".join(pieces)
+        if rng.random() < 0.06:
+            text = re.sub(r"s(?=\w)", "ſ", text)
+    text = "".join(character for character in text if character in characters)[:length]
+    return " ".join(text.split()) or rng.choice("AaEeNn0123456789")

@@ -1,0 +1,121 @@
+"""Load one section of params.yaml for a stage, after checking all of them.
+
+A stage imports its own section's schema alone, so a new knob of `train` never reruns `crawl`. The
+check of the whole file finds the other schemas by name when it runs: it shapes no result.
+"""
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+PARAMS = Path("params.yaml")
+
+
+class Section(BaseModel):
+    """A section of params.yaml: unknown keys are refused, types are not guessed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+
+
+class ParamsError(ValueError):
+    """Everything that is wrong with params.yaml, one line a problem."""
+
+
+def read_params(path: Path = PARAMS) -> dict[str, Any]:
+    """Return params.yaml of the current folder as it stands."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file; run from the root of the project") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ParamsError(f"{path}: holds no sections")
+    return values
+
+
+def schemas() -> dict[str, Any]:
+    """Return the schema of each section: `SCHEMAS` of every module beside this one."""
+    import ocrtune.params
+
+    found: dict[str, Any] = {}
+    for module in pkgutil.iter_modules(ocrtune.params.__path__):
+        found |= getattr(importlib.import_module(f"ocrtune.params.{module.name}"), "SCHEMAS", {})
+    return found
+
+
+def describe(where: str, error: dict, schema: Any) -> str:
+    """Return one problem as a sentence: where, what, which values are allowed."""
+    place = ".".join([where, *map(str, error["loc"])])
+    value = error.get("input")
+    if error["type"] == "extra_forbidden":
+        return f"{place}: unknown; allowed here: {', '.join(allowed_keys(schema, error['loc'][:-1]))}"
+    if error["type"] == "missing":
+        return f"{place}: missing"
+    hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if error["type"] == "float_type" and isinstance(value, str) else ""
+    return f"{place}: {value!r}: {error['msg'][0].lower()}{error['msg'][1:]}{hint}"
+
+
+def allowed_keys(schema: Any, location: tuple) -> list[str]:
+    """Return the keys that the schema knows at a location."""
+    for step in location:
+        fields = getattr(schema, "model_fields", {})
+        kind = fields[step].annotation if step in fields else schema
+        choices = [choice for choice in getattr(kind, "__args__", (kind,)) if hasattr(choice, "model_fields")]
+        schema = next((choice for choice in choices if step not in fields and choice.model_fields["type"].default == step), None) or (
+            choices[0] if choices else schema)
+    return sorted(getattr(schema, "model_fields", {}))
+
+
+def problems(values: dict[str, Any]) -> list[str]:
+    """Return every problem of the whole file."""
+    from pydantic import TypeAdapter
+
+    known = schemas()
+    found = [f"{name}: unknown section; allowed: {', '.join(sorted(known))}" for name in values if name not in known]
+    found += [f"{name}: missing section" for name in known if name not in values]
+    for name, schema in known.items():
+        if name in values:
+            try:
+                TypeAdapter(schema).validate_python(values[name])
+            except ValidationError as errors:
+                found += [describe(name, error, schema) for error in errors.errors(include_url=False)]
+    for choice, profiles in (("student", "students"), ("teacher", "teachers")):
+        names = sorted(values.get(profiles) or {})
+        if isinstance(values.get(choice), str) and values[choice] not in names:
+            found.append(f"{choice}: {values[choice]!r}: no such profile; {profiles} has: {', '.join(names)}")
+    return found
+
+
+def load_section(name: str, schema: type[Section], values: dict[str, Any] | None = None) -> Any:
+    """Return section `name`, checked; any problem anywhere in the file is a `ParamsError` naming them all."""
+    values = read_params() if values is None else values
+    found = problems(values)
+    if found:
+        raise ParamsError("params.yaml has problems:\n" + "\n".join(f"  {line}" for line in found))
+    section = values
+    for step in name.split("."):
+        section = section[step]
+    return schema.model_validate(section)
+
+
+def report_errors(*kinds: type[Exception]):
+    """Return a context in which errors meant for the user print as one message and exit 1, without a traceback."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def context():
+        try:
+            yield
+        except (ParamsError, ValueError, OSError, *kinds) as error:
+            if type(error) is ValueError and not isinstance(error, ParamsError):
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(1) from error
+
+    return context()

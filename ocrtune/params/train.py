@@ -1,0 +1,48 @@
+"""What may stand under `train`."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ocrtune.params.load import Section
+
+
+class LoraParams(Section):
+    """Low-rank adapters."""
+
+    r: int = Field(ge=1)
+    alpha: int = Field(ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class TrainParams(Section):
+    """How the student is fine-tuned."""
+
+    backend: Literal["peft", "unsloth"] = "peft"
+    method: Literal["lora", "full"] = "lora"
+    mode: Literal["vision", "llm", "both"]
+    projector: bool = Field(default=True, description="adapt what joins vision and language, too, in vision and both")
+    lora: LoraParams
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_steps: int = Field(default=10, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    epochs: float | None = Field(default=None, gt=0)
+    max_steps: int | None = Field(default=None, ge=1)
+    per_device_batch_size: int = Field(ge=1)
+    gradient_accumulation_steps: int = Field(default=1, ge=1)
+    gradient_checkpointing: bool = False
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    seed: int = 0
+    logging_steps: int = Field(default=1, ge=1)
+    save_steps: int = Field(ge=1)
+    eval_steps: int | None = Field(default=None, ge=1, description="steps between validation losses; null: never")
+
+    @model_validator(mode="after")
+    def end_somewhere(self):
+        if (self.epochs is None) == (self.max_steps is None):
+            raise ValueError("set one of epochs and max_steps, and the other to null")
+        return self
+
+
+SCHEMAS = {"train": TrainParams}
