@@ -19,7 +19,7 @@ FONT_HELP = (
     "UnifrakturMaguntia, licence OFL 1.1, from the npm package @fontsource/unifrakturmaguntia: "
     "files/unifrakturmaguntia-latin-400-normal.woff2."
 )
-SITE_FILE_LIMIT = 7_000_000  # bytes; the site lives in git
+SITE_LIMIT_BYTES = 7_000_000  # the site lives in git
 
 
 def build_site(font: Path, out: Path) -> None:
@@ -42,8 +42,8 @@ def build_site(font: Path, out: Path) -> None:
     check_text_layers(documents, kinds, out)
 
     num_bytes = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    if num_bytes > SITE_FILE_LIMIT:
-        raise ValueError(f"{out}: {num_bytes} bytes, more than {SITE_FILE_LIMIT}; lower the scans' DPI or quality")
+    if num_bytes > SITE_LIMIT_BYTES:
+        raise ValueError(f"{out}: {num_bytes} bytes, more than {SITE_LIMIT_BYTES}; lower the scans' DPI or quality")
     num_lines = sum(len(document.texts()) for document in documents)
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(kinds.values()).items()))
     print(f"{out}: {len(documents)} documents ({counts}), {num_lines} lines, {num_bytes / 1e6:.1f} MB")
@@ -65,7 +65,7 @@ def write_truth(path: Path) -> None:
 def main(
     font: Annotated[Path | None, typer.Option(help=FONT_HELP, exists=True, dir_okay=False)] = None,
     out: Annotated[Path, typer.Option(help="Folder of the site; a site made before is replaced.")] = Path("data/site"),
-    truth: Annotated[Path | None, typer.Option(help="Write the exact text of all lines to this JSON Lines file.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Write the exact text of all lines to this JSONL file.")] = None,
 ) -> None:
     """Write the demo site of scanned and born-digital documents, or the exact text of its lines."""
     if font is None and truth is None:
