@@ -83,27 +83,34 @@ def random_word(rng: random.Random, language: str) -> str:
     return word
 
 
-def random_line(rng: random.Random, characters: frozenset[str], min_chars: int, max_chars: int) -> str:
-    """Return a line of at most `max_chars` characters, all of them in `characters` (what a typeface can draw)."""
+def random_prose(rng: random.Random, characters: frozenset[str], length: int) -> str:
+    """Return about `length` characters of words, numbers and marks in one language, all in `characters`."""
     languages = installed_languages()
-    length = rng.randint(min_chars, max_chars)
-    allowed = [character for character in CHARACTERS if character in characters]
-    kind = rng.random()
-    if kind < 0.12:
-        text = "".join(rng.choice(allowed) if rng.random() < 0.85 else " " for _ in range(length))
-    elif kind < 0.20:
-        plain = [character for character in ASCII if character in characters]
-        text = "".join(rng.choice(plain) if rng.random() < 0.85 else " " for _ in range(length))
-    else:
-        language = rng.choices(list(languages), list(languages.values()))[0]
-        pieces, size = [], 0
-        while size < length:
-            draw = rng.random()
-            piece = random_word(rng, language) if draw < 0.88 else random_number(rng) if draw < 0.97 else rng.choice(MARKS + ["&", "+", "="])
-            pieces.append(piece)
-            size += len(piece) + 1
-        text = " ".join(pieces)
-        if rng.random() < 0.06:
-            text = re.sub(r"s(?=\w)", "ſ", text)
+    language = rng.choices(list(languages), list(languages.values()))[0]
+    pieces, size = [], 0
+    while size < length:
+        draw = rng.random()
+        piece = random_word(rng, language) if draw < 0.88 else random_number(rng) if draw < 0.97 else rng.choice([*MARKS, "&", "+", "="])
+        pieces.append(piece)
+        size += len(piece) + 1
+    text = " ".join(pieces)
+    if rng.random() < 0.06:
+        text = re.sub(r"s(?=\w)", "ſ", text)
     text = "".join(character for character in text if character in characters)[:length]
     return " ".join(text.split()) or rng.choice("AaEeNn0123456789")
+
+
+def random_characters(rng: random.Random, alphabet: list[str], length: int) -> str:
+    """Return characters without sense, which can be read but not guessed."""
+    text = "".join(rng.choice(alphabet) if rng.random() < 0.85 else " " for _ in range(length))
+    return " ".join(text.split()) or rng.choice(alphabet)
+
+
+def random_line(rng: random.Random, characters: frozenset[str], min_chars: int, max_chars: int) -> str:
+    """Return a line of at most `max_chars` characters, all of them in `characters` (what a typeface can draw)."""
+    length = rng.randint(min_chars, max_chars)
+    kind = rng.random()
+    if kind < 0.20:
+        alphabet = CHARACTERS[1:] if kind < 0.12 else ASCII
+        return random_characters(rng, [character for character in alphabet if character in characters], length)
+    return random_prose(rng, characters, length)

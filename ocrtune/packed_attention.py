@@ -5,6 +5,8 @@ costs the square of the batch. This attention reads the blocks from that mask an
 block: the same numbers, at the cost of the images alone.
 """
 
+import itertools
+
 NAME = "packed_sdpa"
 
 
@@ -12,7 +14,7 @@ def block_lengths(mask) -> list[int]:
     """Return the lengths of the blocks of a block-diagonal additive mask of shape (1, 1, n, n)."""
     starts = (mask[0, 0].diagonal(-1) != 0).nonzero().flatten() + 1
     edges = [0, *starts.tolist(), mask.shape[-1]]
-    return [after - before for before, after in zip(edges, edges[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(edges)]
 
 
 def packed_sdpa(module, query, key, value, attention_mask, dropout=0.0, scaling=None, **kwargs):

@@ -61,7 +61,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all. Lone surrogates, which UTF-8 can't hold, become U+FFFD."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(text.encode("utf-8", errors="surrogatepass").decode("utf-8", errors="replace").encode())
+    partial.write_bytes(text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace").encode())
     partial.replace(path)
 
 

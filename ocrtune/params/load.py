@@ -8,7 +8,8 @@ import importlib
 import pkgutil
 import sys
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,7 +20,7 @@ PARAMS = Path("params.yaml")
 class Section(BaseModel):
     """A section of params.yaml: unknown keys are refused, types are not guessed."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class ParamsError(ValueError):
@@ -32,7 +33,7 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; run from the root of the project") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: not YAML: {error}") from None
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: holds no sections")
@@ -51,25 +52,40 @@ def schemas() -> dict[str, Any]:
 
 def describe(where: str, error: dict, schema: Any) -> str:
     """Return one problem as a sentence: where, what, which values are allowed."""
-    place = ".".join([where, *map(str, error["loc"])])
-    value = error.get("input")
+    keys, parent = follow(schema, error["loc"][:-1] if error["type"] == "extra_forbidden" else error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"{place}: unknown; allowed here: {', '.join(allowed_keys(schema, error['loc'][:-1]))}"
+        place = ".".join([where, *keys, str(error["loc"][-1])])
+        return f"{place}: unknown; allowed here: {', '.join(sorted(getattr(parent, 'model_fields', {})))}"
+    place = ".".join([where, *keys])
     if error["type"] == "missing":
         return f"{place}: missing"
+    value = error.get("input")
+    message = error["msg"].removeprefix("Value error, ")
     hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if error["type"] == "float_type" and isinstance(value, str) else ""
-    return f"{place}: {value!r}: {error['msg'][0].lower()}{error['msg'][1:]}{hint}"
+    shown = "" if isinstance(value, dict) else f"{value!r}: "
+    return f"{place}: {shown}{message[0].lower()}{message[1:]}{hint}"
 
 
-def allowed_keys(schema: Any, location: tuple) -> list[str]:
-    """Return the keys that the schema knows at a location."""
+def follow(schema: Any, location: tuple) -> tuple[list[str], Any]:
+    """Return the keys of params.yaml on the way to an error's location, and the schema there.
+
+    Where a profile's `type` chooses its schema, pydantic puts that type into the location; it is no key.
+    """
+    keys = []
     for step in location:
+        while get_origin(schema) is Annotated:
+            schema = get_args(schema)[0]
+        choices = [choice for choice in get_args(schema) if hasattr(choice, "model_fields")]
+        tagged = [choice for choice in choices if "type" in choice.model_fields and choice.model_fields["type"].default == step]
+        if get_origin(schema) in (Union, UnionType) and tagged:
+            schema = tagged[0]
+            continue
+        keys.append(str(step))
+        if get_origin(schema) in (Union, UnionType) and choices:
+            schema = choices[0]
         fields = getattr(schema, "model_fields", {})
-        kind = fields[step].annotation if step in fields else schema
-        choices = [choice for choice in getattr(kind, "__args__", (kind,)) if hasattr(choice, "model_fields")]
-        schema = next((choice for choice in choices if step not in fields and choice.model_fields["type"].default == step), None) or (
-            choices[0] if choices else schema)
-    return sorted(getattr(schema, "model_fields", {}))
+        schema = fields[step].annotation if step in fields else (get_args(schema) or (None,))[-1]
+    return keys, schema
 
 
 def problems(values: dict[str, Any]) -> list[str]:
@@ -86,7 +102,7 @@ def problems(values: dict[str, Any]) -> list[str]:
             except ValidationError as errors:
                 found += [describe(name, error, schema) for error in errors.errors(include_url=False)]
     for choice, profiles in (("student", "students"), ("teacher", "teachers")):
-        names = sorted(values.get(profiles) or {})
+        names = sorted(map(str, values[profiles])) if isinstance(values.get(profiles), dict) else []
         if isinstance(values.get(choice), str) and values[choice] not in names:
             found.append(f"{choice}: {values[choice]!r}: no such profile; {profiles} has: {', '.join(names)}")
     return found
@@ -105,15 +121,22 @@ def load_section(name: str, schema: type[Section], values: dict[str, Any] | None
 
 
 def report_errors(*kinds: type[Exception]):
-    """Return a context in which errors meant for the user print as one message and exit 1, without a traceback."""
+    """Return a context in which errors meant for the user print as one message and exit 1, without a traceback.
+
+    Meant for the user is a `ValueError` that our own code raised, and any `OSError`; one that a library raised is a bug's.
+    """
     from contextlib import contextmanager
 
     @contextmanager
     def context():
         try:
             yield
-        except (ParamsError, ValueError, OSError, *kinds) as error:
-            if type(error) is ValueError and not isinstance(error, ParamsError):
+        except (ValueError, OSError, *kinds) as error:
+            trace = error.__traceback__
+            while trace.tb_next:
+                trace = trace.tb_next
+            module = trace.tb_frame.f_globals["__name__"].partition(".")[0]
+            if isinstance(error, ValueError) and module not in ("ocrtune", "stages", "tools", "__main__"):
                 raise
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(1) from error

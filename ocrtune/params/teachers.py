@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ocrtune.params.load import Section
+from ocrtune.params.students import StudentProfile
 
 
 class TextLayer(Section):
@@ -55,13 +56,13 @@ class Api(Section):
     request: Request = Request()
 
 
-class Student(Section):
-    """A student profile that reads, trained or not: a folder of weights."""
+class Local(StudentProfile):
+    """A vision-language model on this machine, asked as a student is."""
 
-    type: Literal["student"] = "student"
-    model: str = Field(description="folder: models/merged, or models/base for the student as it came")
+    type: Literal["local"] = "local"
+    model: str = Field(description="the folder of its weights")
 
 
-Reader = Annotated[TextLayer | RapidOcr | Tesseract | Api | Student, Field(discriminator="type")]
+Reader = Annotated[TextLayer | RapidOcr | Tesseract | Api | Local, Field(discriminator="type")]
 
 SCHEMAS = {"teacher": str, "teachers": dict[str, Reader]}

@@ -1,0 +1,164 @@
+"""Put readers side by side on exactly the same pages: what differs, how surely, and does it pass the gate."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocrtune.paired import Outcomes, count_outcomes, draw_rates, percentile_interval, sign_flip_p
+from ocrtune.rows import write_text
+from ocrtune.scored_readers import FIGURES, ScoredReader
+from ocrtune.scores import count_page_edits, error_rate
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Candidate less baseline in pooled CER; `interval` is None where there are fewer than two documents."""
+
+    absolute: float
+    relative: float | None
+    interval: tuple[float, float] | None
+    p_value: float
+    documents: Outcomes
+    pages: Outcomes
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound of the gate and what was measured; `increase` is None where nothing was, which doesn't pass."""
+
+    key: str
+    increase: float | None
+    bound: float
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the increase stays within the bound."""
+        return self.increase is not None and self.increase <= self.bound
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document's reference characters, pages, and edits by each reader, in the readers' order."""
+
+    doc_id: str
+    reference_chars: int
+    num_pages: int
+    edits: tuple[int, ...]
+
+    def cer(self, reader: int) -> float:
+        """Return the pooled CER of the document by a reader's position."""
+        return error_rate(self.edits[reader], self.reference_chars)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Readers over the same pages: baseline first, candidate second. `intervals`: of each reader's pooled CER."""
+
+    readers: list[ScoredReader]
+    documents: list[Document]
+    cers: list[float]
+    intervals: list[tuple[float, float] | None]
+    difference: Difference
+    confidence: float
+    bounds: list[Bound]
+
+    @property
+    def baseline(self) -> ScoredReader:
+        """The reader to compare with."""
+        return self.readers[0]
+
+    @property
+    def candidate(self) -> ScoredReader:
+        """The reader in question."""
+        return self.readers[1]
+
+    @property
+    def num_pages(self) -> int:
+        """The pages that each of the readers read."""
+        return len(self.baseline.rows)
+
+    @property
+    def reference_chars(self) -> int:
+        """The characters of all references, normalized."""
+        return sum(document.reference_chars for document in self.documents)
+
+    @property
+    def forgotten(self) -> float | None:
+        """The rise of the CER on clean print from baseline to candidate; None where one of them read none."""
+        before, after = self.baseline.canary_cer, self.candidate.canary_cer
+        return None if before is None or after is None else after - before
+
+
+def count_documents(readers: list[ScoredReader]) -> list[Document]:
+    """Return the documents, sorted by doc_id."""
+    pages: dict[str, list[str]] = {}
+    for page_id, row in readers[0].rows.items():
+        pages.setdefault(row["doc_id"], []).append(page_id)
+    return [Document(doc_id, sum(readers[0].rows[page_id]["reference_chars"] for page_id in page_ids), len(page_ids),
+                     tuple(sum(count_page_edits(reader.rows[page_id]) for page_id in page_ids) for reader in readers))
+            for doc_id, page_ids in sorted(pages.items())]
+
+
+def compare_readers(readers: list[ScoredReader], params) -> Comparison:
+    """Compare checked readers, the second with the first, by `CompareParams`."""
+    documents = count_documents(readers)
+    edits, lengths = [document.edits for document in documents], [document.reference_chars for document in documents]
+    cers = [error_rate(sum(counts), sum(lengths)) for counts in zip(*edits, strict=True)]
+    intervals: list[tuple[float, float] | None] = [None] * len(readers)
+    interval = None
+    if len(documents) > 1:
+        rates = draw_rates(edits, lengths, params.draws, params.seed)
+        intervals = [percentile_interval(column, params.confidence) for column in rates.T]
+        interval = percentile_interval(rates[:, 1] - rates[:, 0], params.confidence)
+    before, after, *_ = zip(*edits, strict=True)
+    pages = [[count_page_edits(row) for row in reader.rows.values()] for reader in readers[:2]]
+    difference = Difference(
+        absolute=cers[1] - cers[0], relative=(cers[1] - cers[0]) / cers[0] if cers[0] else None, interval=interval,
+        p_value=sign_flip_p(before, after, params.draws, params.seed),
+        documents=count_outcomes(before, after), pages=count_outcomes(*pages))
+    comparison = Comparison(readers, documents, cers, intervals, difference, params.confidence, [])
+    comparison.bounds.extend(measure_bounds(comparison, params.gate))
+    return comparison
+
+
+def measure_bounds(comparison: Comparison, gate) -> list[Bound]:
+    """Return the bounds that params set, with what was measured, to six digits."""
+    measured = {"max_cer_increase": comparison.difference.absolute, "max_canary_increase": comparison.forgotten}
+    return [Bound(key, None if increase is None else round(increase, 6), getattr(gate, key))
+            for key, increase in measured.items() if getattr(gate, key) is not None]
+
+
+def list_figures(comparison: Comparison) -> dict:
+    """Return the metrics for `dvc metrics`: numbers only, six digits, what could not be measured left out."""
+    difference = comparison.difference
+    figures: dict = {"num_pages": comparison.num_pages, "num_documents": len(comparison.documents),
+                     "reference_chars": comparison.reference_chars}
+    for reader, interval in zip(comparison.readers, comparison.intervals, strict=True):
+        low, high = interval or (None, None)
+        figures[reader.name] = {name: reader.figures[name] for name in FIGURES} | {"cer_low": low, "cer_high": high}
+    low, high = difference.interval or (None, None)
+    figures["difference"] = {
+        "cer": difference.absolute, "cer_low": low, "cer_high": high, "cer_relative": difference.relative, "p_value": difference.p_value,
+        **{f"document_{name}": count for name, count in difference.documents._asdict().items()},
+        **{f"page_{name}": count for name, count in difference.pages._asdict().items()}}
+    figures["canary"] = {reader.name: reader.canary_cer for reader in comparison.readers} | {"increase": comparison.forgotten}
+    return {key: {name: round(number, 6) for name, number in value.items() if number is not None} if isinstance(value, dict) else value
+            for key, value in figures.items() if value != {}}
+
+
+def write_comparison_csv(path: Path, comparison: Comparison) -> int:
+    """Write a row a page for `dvc plots` and return how many: the CER by each reader in a column `<reader>_cer`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["page_id", "doc_id", "origin", "reference_chars", *(f"{reader.name}_cer" for reader in comparison.readers)])
+    for page_id, row in comparison.baseline.rows.items():
+        rates = [f"{reader.rows[page_id]['cer']:.6f}" for reader in comparison.readers]
+        writer.writerow([page_id, row["doc_id"], row["origin"], row["reference_chars"], *rates])
+    write_text(path, text.getvalue())
+    return comparison.num_pages

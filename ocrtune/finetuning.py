@@ -1,0 +1,130 @@
+"""Fine-tune a student on labelled pages with TRL's trainer; go on from the last checkpoint when killed."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from ocrtune.collator import AnswerCollator
+from ocrtune.lora_targets import lora_targets, train_weights_of
+from ocrtune.params.students import StudentProfile
+from ocrtune.params.train import TrainParams
+from ocrtune.vlm import load_model, load_processor
+
+
+def checkpoint_folder(*inputs: object) -> Path:
+    """Return where checkpoints of a training with these inputs lie: outside DVC's outs, under the main workspace's root."""
+    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+    return Path(os.environ.get("DVC_ROOT") or ".") / ".checkpoints" / digest
+
+
+def build_trainer_class():
+    """Return TRL's SFTTrainer with the loss of transformers' own Trainer.
+
+    TRL computes it with a fused kernel that wants a GPU (1.15) or moves with TRL's version; the plain
+    cross-entropy over completion tokens is the same number everywhere.
+    """
+    from transformers import Trainer
+    from trl import SFTTrainer
+
+    class AnswerTrainer(SFTTrainer):
+        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+            inputs["use_cache"] = False
+            return Trainer.compute_loss(self, model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)
+
+    return AnswerTrainer
+
+
+def build_logger(folder: Path):
+    """Return a callback that logs losses to DVCLive by optimizer step, earlier ones again after a resume."""
+    from dvclive import Live
+    from transformers import TrainerCallback
+
+    class StepLogger(TrainerCallback):
+        def on_train_begin(self, args, state, control, **kwargs):
+            self.live = Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None, resume=False)
+            for entry in state.log_history:
+                self.log(entry)
+
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            self.log({**(logs or {}), "step": state.global_step})
+
+        def log(self, entry):
+            self.live.step = int(entry["step"])
+            for name in ("loss", "grad_norm", "learning_rate", "eval_loss"):
+                if name in entry:
+                    self.live.log_metric(name, float(entry[name]))
+
+        def on_train_end(self, args, state, control, **kwargs):
+            self.live.make_summary()
+
+    return StepLogger()
+
+
+def training_arguments(folder: Path, params: TrainParams, evaluate: bool):
+    """Return TRL's settings for these params."""
+    import torch
+    from trl import SFTConfig
+
+    return SFTConfig(
+        output_dir=str(folder), seed=params.seed, data_seed=params.seed,
+        num_train_epochs=params.epochs or 1, max_steps=params.max_steps or -1,
+        per_device_train_batch_size=params.per_device_batch_size, per_device_eval_batch_size=params.per_device_batch_size,
+        gradient_accumulation_steps=params.gradient_accumulation_steps, gradient_checkpointing=params.gradient_checkpointing,
+        learning_rate=params.learning_rate, lr_scheduler_type=params.schedule, warmup_steps=params.warmup_steps,
+        weight_decay=params.weight_decay, max_grad_norm=params.max_grad_norm,
+        train_sampling_strategy="group_by_length", length_column_name="length",
+        logging_steps=params.logging_steps, save_steps=params.save_steps, save_total_limit=2,
+        eval_strategy="steps" if evaluate else "no", eval_steps=params.eval_steps,
+        use_cpu=not torch.cuda.is_available(), bf16=False, report_to=[], disable_tqdm=False,
+        remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True}, max_length=None,
+    )
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """Return the newest whole checkpoint; one that a kill left unfinished is removed."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    while found and not (found[-1] / "trainer_state.json").is_file():  # written last
+        shutil.rmtree(found.pop())
+    return str(found[-1]) if found else None
+
+
+def finetune(
+    base: Path, profile: StudentProfile, params: TrainParams, rows: dict[str, list[dict]], images: Path, log: Path, checkpoints: Path,
+):
+    """Return the trained model (a PeftModel, or the model itself where `method` is full).
+
+    `rows` holds `train` and `val`, each with image, text; image paths start at `images`.
+    """
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import PrinterCallback, set_seed
+
+    set_seed(params.seed)
+    model, processor = load_model(base, profile), load_processor(base, profile)
+    model.train()
+    sets = {name: Dataset.from_list([{"image": row["image"], "text": row["text"], "length": len(row["text"])} for row in part])
+            for name, part in rows.items()}
+    adapter = None
+    if params.method == "lora":
+        adapter = LoraConfig(r=params.lora.r, lora_alpha=params.lora.alpha, lora_dropout=params.lora.dropout, bias="none",
+                             target_modules=lora_targets(model, params.mode, params.projector))
+    else:
+        train_weights_of(model, params.mode, params.projector)
+    ends = model.generation_config.eos_token_id
+    evaluate = params.eval_steps is not None and len(sets["val"]) > 0
+    trainer = build_trainer_class()(
+        model=model, args=training_arguments(checkpoints, params, evaluate), processing_class=processor, peft_config=adapter,
+        train_dataset=sets["train"], eval_dataset=sets["val"] if evaluate else None,
+        data_collator=AnswerCollator(processor, profile.prompt, images, ends[0] if isinstance(ends, list) else ends),
+        callbacks=[build_logger(log)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
+    print(f"training {trainable:,} of {sum(weight.numel() for weight in model.parameters()):,} parameters", flush=True)
+    checkpoint = last_checkpoint(checkpoints)
+    if checkpoint:
+        print(f"goes on from step {checkpoint.rsplit('-', 1)[1]}", flush=True)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    return trainer.model

@@ -1,0 +1,168 @@
+"""Find lines of text by their ink, for pages without a text layer: straighten, cut into blocks, project onto the margin."""
+
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from ocrtune.ink import Blots, find_blots, mark_ink
+from ocrtune.line_crops import cut_frame
+from ocrtune.page_lines import Line
+
+STEEPEST = 5.0  # degrees; pages lie no more askew than this on a scanner
+STEPS = (0.25, 0.05)  # degrees, coarse then fine
+LEVEL = 0.1  # degrees
+POINTS = 60_000  # ink pixels that measure the skew; more change nothing
+GUTTER = 2.0  # letter heights; a wider white strip, upright or level, parts blocks
+VALLEY = 0.5  # a row with less than this share of the ink of the lines beside it parts them
+CORE = 0.4  # rows with more than this share of a line's densest row belong to its small letters
+
+
+def usual_height(blots: Blots, least: int) -> float:
+    """Return the height of a usual letter in px, 0 where there are none; blots lower than `least` are specks."""
+    heights = blots.bottom - blots.top
+    letters = heights[(heights >= least) & (heights < 20 * least) & (blots.right - blots.left < 10 * heights)]
+    return float(np.median(letters)) if len(letters) else 0.0
+
+
+def keep_letters(blots: Blots, letter: float) -> np.ndarray:
+    """Say of each blot whether it may be of a letter: no speck, no rule, no picture."""
+    heights, widths = blots.bottom - blots.top, blots.right - blots.left
+    is_speck = blots.ink < max(4, (0.12 * letter) ** 2)
+    is_rule = (widths > 10 * heights) & (widths > 5 * letter) & (heights < 0.5 * letter)
+    is_huge = (heights > 6 * letter) | (widths > 40 * letter)
+    return ~(is_speck | is_rule | is_huge)
+
+
+def measure_skew(ink: np.ndarray) -> float:
+    """Return by how many degrees the lines of ink run down to the right: the angle at which rows are most unequal."""
+    ys, xs = np.nonzero(ink)
+    if len(ys) < 50:
+        return 0.0
+    every = max(1, len(ys) // POINTS)
+    ys, xs = ys[::every].astype(np.float32), xs[::every].astype(np.float32)
+
+    def sharpness(angle: float) -> float:
+        rows = ys - xs * np.float32(np.tan(np.radians(angle)))
+        counts = np.bincount(np.round(rows - rows.min()).astype(int)).astype(np.float64)
+        return float((np.diff(counts) ** 2).sum())
+
+    best, reach = 0.0, STEEPEST
+    for step in STEPS:
+        angles = [round(best + step * count, 2) for count in range(-round(reach / step), round(reach / step) + 1)]
+        best = max(angles, key=lambda angle: (sharpness(angle), -abs(angle)))
+        reach = step
+    return best if abs(best) >= LEVEL else 0.0
+
+
+def find_gaps(is_empty: np.ndarray, least: float) -> list[tuple[int, int]]:
+    """Return the runs of True at least `least` long, (start, end), not those at either end."""
+    steps = np.diff(np.concatenate(([0], is_empty.astype(np.int8), [0])))
+    starts, ends = np.nonzero(steps == 1)[0], np.nonzero(steps == -1)[0]
+    return [(int(a), int(b)) for a, b in zip(starts, ends, strict=True) if b - a >= least and a > 0 and b < len(is_empty)]
+
+
+def cut_blocks(ink: np.ndarray, letter: float, left: int = 0, top: int = 0) -> list[tuple[int, int, int, int]]:
+    """Return the boxes of blocks, (left, top, right, bottom), cut along white strips, in reading order."""
+    ys, xs = np.nonzero(ink.any(axis=1))[0], np.nonzero(ink.any(axis=0))[0]
+    if not len(ys):
+        return []
+    left, top, ink = left + int(xs[0]), top + int(ys[0]), ink[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
+    height, width = ink.shape
+    boxes: list[tuple[int, int, int, int]] = []
+    if height > 3 * letter and (gaps := find_gaps(~ink.any(axis=0), GUTTER * letter)):
+        edges = [0, *(sum(gap) // 2 for gap in gaps), width]
+        for start, end in zip(edges, edges[1:], strict=False):
+            boxes += cut_blocks(ink[:, start:end], letter, left + start, top)
+        return boxes
+    if gaps := find_gaps(~ink.any(axis=1), GUTTER * letter):
+        edges = [0, *(sum(gap) // 2 for gap in gaps), height]
+        for start, end in zip(edges, edges[1:], strict=False):
+            boxes += cut_blocks(ink[start:end], letter, left, top + start)
+        return boxes
+    return [(left, top, left + width, top + height)]
+
+
+def part_rows(profile: np.ndarray, letter: float) -> list[tuple[int, int]]:
+    """Return the rows (start, end) of each line, given the ink of each row: parted at white rows and at deep valleys."""
+    steps = np.diff(np.concatenate(([0], (profile > 0).astype(np.int8), [0])))
+    runs = list(zip(np.nonzero(steps == 1)[0].tolist(), np.nonzero(steps == -1)[0].tolist(), strict=True))
+    width = max(1, round(letter / 5))
+    smooth = np.convolve(profile, np.ones(width) / width, mode="same")
+    least = max(2, round(0.6 * letter))
+    parted: list[tuple[int, int]] = []
+    while runs:
+        start, end = runs.pop()
+        at = find_valley(smooth[start:end], least)
+        if at is None:
+            parted.append((start, end))
+        else:
+            runs += [(start, start + at), (start + at, end)]
+    return join_fragments(sorted(parted), letter)
+
+
+def find_valley(rows: np.ndarray, least: int) -> int | None:
+    """Return the row that parts two lines, each at least `least` rows high, or None."""
+    if len(rows) < 2 * least + 1:
+        return None
+    before, after = np.maximum.accumulate(rows), np.maximum.accumulate(rows[::-1])[::-1]
+    depth = rows / np.maximum(np.minimum(before, after), 1e-9)
+    at = least + int(depth[least : len(rows) - least].argmin())
+    return at if depth[at] < VALLEY else None
+
+
+def join_fragments(runs: list[tuple[int, int]], letter: float) -> list[tuple[int, int]]:
+    """Return the runs with low ones (accents, dots) joined to a near line; a low run far from all is dropped."""
+    lines = [run for run in runs if run[1] - run[0] >= 0.5 * letter]
+    for start, end in (run for run in runs if run[1] - run[0] < 0.5 * letter):
+        distances = [max(line[0] - end, start - line[1]) for line in lines]
+        if distances and min(distances) < 0.5 * letter:
+            near = distances.index(min(distances))
+            lines[near] = (min(start, lines[near][0]), max(end, lines[near][1]))
+    return lines
+
+
+def find_extent(columns: np.ndarray, letter: float) -> tuple[int, int]:
+    """Return where a line begins and ends, given the ink of each column; lonely specks beside it don't count."""
+    gaps = find_gaps(columns == 0, 3 * letter)
+    inked = np.nonzero(columns)[0]
+    edges = [int(inked[0]), *(edge for gap in gaps for edge in gap if inked[0] < edge <= inked[-1]), int(inked[-1]) + 1]
+    parts = list(zip(edges[::2], edges[1::2], strict=True))
+    full = [part for part in parts if columns[slice(*part)].sum() >= 0.03 * columns.sum() or part[1] - part[0] > letter]
+    full = full or parts
+    return full[0][0], full[-1][1]
+
+
+def read_block(ink: np.ndarray, box: tuple[int, int, int, int], number: int, letter: float) -> list[Line]:
+    """Return the lines of one block."""
+    left, top, right, bottom = box
+    part = ink[top:bottom, left:right]
+    lines = []
+    for start, end in part_rows(part.sum(axis=1).astype(np.float64), letter):
+        rows = part[start:end].sum(axis=1)
+        core = np.nonzero(rows >= CORE * rows.max())[0]
+        first, last = find_extent(part[start:end].sum(axis=0), letter)
+        lines.append(
+            Line(
+                left=left + first, right=left + last, top=top + start, bottom=top + end,
+                core_top=top + start + int(core[0]), core_bottom=top + start + int(core[-1]) + 1, block=number,
+            )  # fmt: skip
+        )
+    return lines
+
+
+def find_lines(image: Image.Image, least_height: int) -> list[Line]:
+    """Return the lines of a page image in reading order; `least_height` px is the lowest line worth finding."""
+    gray = np.asarray(image.convert("L"))
+    skew = measure_skew(mark_ink(gray))
+    frame, (du, dv) = cut_frame(image.convert("L"), skew)
+    ink = mark_ink(np.asarray(frame))
+    blots = find_blots(ink)
+    letter = usual_height(blots, max(3, round(0.4 * least_height)))
+    if letter == 0:
+        return []
+    letters = blots.draw(keep_letters(blots, letter), ink.shape)
+    lines = []
+    for number, box in enumerate(cut_blocks(letters, letter)):
+        lines += read_block(letters, box, number, letter)
+    return [replace(line, angle=skew).moved(du, dv) for line in lines]

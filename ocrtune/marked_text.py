@@ -1,0 +1,73 @@
+"""Show foreign text in Markdown and HTML: escaped, so that no prediction can break the page, with its edits marked."""
+
+import re
+import unicodedata
+
+from ocrtune.edits import list_pieces
+
+# What Markdown (with GitHub's tables, math and mentions) reads as markup inside a line, as HTML
+# entities: they hold in table cells, where a backslash before a bar does not everywhere.
+ENTITIES = {ord(char): f"&#{ord(char)};" for char in "\\`*_[]<>&|~$@"}
+# A colon that may begin an emoji's name or stand in an address.
+LIVE_COLON = re.compile(r":(?=\S)")
+CONTEXT_CHARS = 60
+MOST_CHARS = 1200
+
+
+def name_char(char: str) -> str:
+    """Return a visible stand-in for what can't be seen or would rule its surroundings: controls, format marks, surrogates."""
+    if char == " " or unicodedata.category(char)[0] != "C" and unicodedata.category(char) not in ("Zl", "Zp", "Zs") or char in "\u200c\u200d":
+        return char
+    return "↵" if char == "\n" else f"⟨U+{ord(char):04X}⟩"
+
+
+def escape(text: str) -> str:
+    """Return text that a table cell of Markdown or HTML shows as it is, on one line.
+
+    >>> escape("a|b <i>*x*</i>")
+    'a&#124;b &#60;i&#62;&#42;x&#42;&#60;/i&#62;'
+    """
+    return LIVE_COLON.sub("&#58;", "".join(map(name_char, text)).translate(ENTITIES))
+
+
+def show_spaces(text: str) -> str:
+    """Return text with its spaces made visible, for stretches where a space is the point."""
+    return text.replace(" ", "␣")
+
+
+def shorten(text: str) -> str:
+    """Return an untouched stretch without its middle where it is long."""
+    return text if len(text) <= 2 * CONTEXT_CHARS + 3 else f"{text[:CONTEXT_CHARS]} … {text[-CONTEXT_CHARS:]}"
+
+
+def mark_prediction(reference: str, prediction: str) -> str:
+    """Return the prediction, escaped, with what is wrong in bold and what is missing struck through.
+
+    Long untouched stretches lose their middle, and what lies beyond `MOST_CHARS` is counted only.
+
+    >>> mark_prediction("barn door", "bam door ")
+    'ba<b>m</b> door<b>␣</b>'
+    >>> mark_prediction("two words", "twowords")
+    'two<del>␣</del>words'
+    """
+    if not prediction:
+        return "*(nothing)*"
+    shown: list[str] = []
+    size = 0
+    pieces = list_pieces(reference, prediction)
+    for number, piece in enumerate(pieces):
+        if piece.is_equal:
+            text = shorten(piece.prediction)
+            shown.append(escape(text))
+        elif piece.prediction:
+            text = piece.prediction[:MOST_CHARS]
+            shown.append(f"<b>{escape(show_spaces(text))}</b>" + (f" … ({len(piece.prediction) - MOST_CHARS} more characters)"
+                                                                 if len(piece.prediction) > MOST_CHARS else ""))
+        else:
+            text = shorten(piece.reference)
+            shown.append(f"<del>{escape(show_spaces(text))}</del>")
+        size += len(text)
+        if size >= MOST_CHARS and number + 1 < len(pieces):
+            wrong = sum(not later.is_equal for later in pieces[number + 1:])
+            return "".join(shown) + f" … ({wrong} more differing stretches)"
+    return "".join(shown)

@@ -1,0 +1,99 @@
+"""Write the images of documents and return their rows, one process a document; a crash takes one document with it."""
+
+import hashlib
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from ocrtune.page_images import PageImage, render_document
+from ocrtune.params.pdf2img import Pdf2imgParams
+from ocrtune.source_pages import Refusal
+
+PAGE_COLUMNS = ("page_id", "doc_id", "page", "line", "box", "image", "width", "height", "sha256", "text_layer")
+JPEG_QUALITY = 92
+IN_FLIGHT = 2  # documents a worker
+
+Result = tuple[list[dict], list[dict]]  # page rows, refused rows
+
+
+def encode_image(image: Image.Image, file_format: str) -> bytes:
+    """Return the bytes of an image file; the same pixels always give the same."""
+    buffer = BytesIO()
+    if file_format == "png":
+        image.save(buffer, "PNG", compress_level=6)
+    else:
+        image.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return buffer.getvalue()
+
+
+def name_page(doc_id: str, piece: PageImage, unit: str) -> str:
+    """Return the page_id of an image, with its line or block where it shows one."""
+    name = f"{doc_id}_p{piece.page}"
+    return name if piece.number is None else f"{name}_{unit[0]}{piece.number:03d}"
+
+
+def write_pages(document: dict, folder: Path, out: Path, params: Pdf2imgParams) -> Result:
+    """Write the images of one document under `out`/images; return its rows and what was refused of it."""
+    doc_id = document["doc_id"]
+    rows, refused = [], []
+    for piece in render_document(folder / document["file"], document["media_type"], params):
+        if isinstance(piece, Refusal):
+            refused.append({"doc_id": doc_id, "page": piece.page, "reason": piece.reason})
+            continue
+        page_id = name_page(doc_id, piece, params.unit)
+        content = encode_image(piece.image, params.format)
+        file = f"images/{page_id}.{params.format}"
+        (out / file).write_bytes(content)
+        rows.append(
+            {
+                "page_id": page_id, "doc_id": doc_id, "page": piece.page, "line": piece.number,
+                "box": list(piece.box) if piece.box else None, "image": file, "width": piece.image.width,
+                "height": piece.image.height, "sha256": hashlib.sha256(content).hexdigest(), "text_layer": piece.text_layer,
+            }  # fmt: skip
+        )
+    return rows, refused
+
+
+def start_pool(workers: int) -> ProcessPoolExecutor:
+    """Return a pool of fresh processes: a fork would share MuPDF's state and whatever threads stand around."""
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+def retry_alone(document: dict, *args: object) -> Result:
+    """Return the result of a document whose worker, or a neighbour's, has died; if it dies again it is to blame."""
+    with start_pool(1) as pool:
+        try:
+            return pool.submit(write_pages, document, *args).result()
+        except BrokenProcessPool:
+            reason = "the process that rendered it crashed; open it with another program and save it anew"
+            return [], [{"doc_id": document["doc_id"], "page": None, "reason": reason}]
+
+
+def write_all_pages(documents: list[dict], folder: Path, out: Path, params: Pdf2imgParams, workers: int) -> Iterator[Result]:
+    """Yield each document's result, in the order in which they get done."""
+    waiting = documents[::-1]
+    pool = start_pool(workers)
+    flying: dict[Future, dict] = {}
+    try:
+        while waiting or flying:
+            while waiting and len(flying) < IN_FLIGHT * workers:
+                document = waiting.pop()
+                flying[pool.submit(write_pages, document, folder, out, params)] = document
+            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+                pool.shutdown(wait=True)
+                for future, document in flying.items():
+                    broken = isinstance(future.exception(), BrokenProcessPool)
+                    yield retry_alone(document, folder, out, params) if broken else future.result()
+                flying, pool = {}, start_pool(workers)
+                continue
+            for future in done:
+                del flying[future]
+                yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

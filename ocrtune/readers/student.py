@@ -1,0 +1,46 @@
+"""Read with a student, trained or as it came, on this machine."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ocrtune.params.students import StudentProfile
+from ocrtune.reading import Page, Reading
+from ocrtune.vlm import generate_texts, load_model, load_processor, open_image, weights_digest
+
+
+class StudentReader:
+    """A local vision-language model. Pages of one width are read together: padding costs time."""
+
+    def __init__(self, folder: Path, profile: StudentProfile):
+        self.folder, self.profile = folder, profile
+        self.identity = {
+            "type": "student", "weights": weights_digest(folder), "prompt": profile.prompt, "image": profile.image,
+            "dtype": profile.dtype, "max_new_tokens": profile.max_new_tokens,
+        }
+
+    def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
+        from PIL import Image
+
+        model, processor = load_model(self.folder, self.profile), load_processor(self.folder, self.profile)
+        shapes = {}
+        for page in pages:
+            try:
+                with Image.open(page.image) as image:
+                    shapes[page] = image.width / image.height
+            except (OSError, Image.DecompressionBombError) as error:
+                print(f"{page.page_id}: not read: {error}", flush=True)
+                yield page, Reading("", "error")
+        order = sorted(shapes, key=lambda page: (shapes[page], page.page_id))
+        for start in range(0, len(order), self.profile.batch_size):
+            batch = order[start : start + self.profile.batch_size]
+            images = {}
+            for page in batch:
+                try:
+                    images[page] = open_image(page.image)
+                except ValueError as error:
+                    print(f"{page.page_id}: not read: {error}", flush=True)
+                    yield page, Reading("", "error")
+            if images:
+                answers = generate_texts(model, processor, list(images.values()), self.profile)
+                for page, (text, finish_reason) in zip(images, answers, strict=True):
+                    yield page, Reading(text, finish_reason)

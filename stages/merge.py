@@ -1,0 +1,61 @@
+"""Merge the adapter into the base, and fail if the merged model reads otherwise than the adapter.
+
+    python -m stages.merge models/base/tiny models/adapter data/pages data/splits models/merged metrics/merge.json
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: Path, report: Path) -> None:
+    """Write the merged model and the gate's figures; a `ValueError` where the gate does not open."""
+    import json
+    import shutil
+
+    from ocrtune.merging import merge
+    from ocrtune.params.load import load_section, read_params
+    from ocrtune.params.merge import MergeParams
+    from ocrtune.params.students import StudentProfile
+    from ocrtune.rows import read_rows, write_json
+    from ocrtune.vlm import CONTRACT, weights_digest
+
+    params = load_section("merge", MergeParams)
+    profile = load_section(f"students.{read_params()['student']}", StudentProfile)
+    contract = json.loads((adapter / CONTRACT).read_text())
+    if contract["base_sha256"] != weights_digest(base):
+        raise ValueError(f"{adapter}: trained on another base than {base}; run train again")
+    columns = ("page_id", "image", "text")
+    rows = read_rows(splits / "val.jsonl", columns) or read_rows(splits / "train.jsonl", columns)
+    rows = rows[: params.num_pages]
+    known = {row["page_id"] for row in read_rows(pages / "pages.jsonl", ("page_id",))}
+    strangers = [row["page_id"] for row in rows if row["page_id"] not in known]
+    if strangers:
+        raise ValueError(f"{splits}: {strangers[0]} is no page of {pages}; run split again")
+    figures = merge(base, adapter, profile, rows, splits, merged)
+    shutil.copy(adapter / CONTRACT, merged / CONTRACT)
+    write_json(report, figures)
+    print(f"merge: {figures['changed_tensors']} tensors changed; on {len(rows)} pages {figures['equal_texts']} equal texts, "
+          f"logits within {figures['logit_difference']:.1e}")
+    if figures["logit_difference"] > params.tolerance or figures["equal_texts"] < len(rows) or not figures["changed_tensors"]:
+        raise ValueError(f"{merged}: does not read as the adapter does (see {report}); do not use it")
+
+
+def main(
+    base: Annotated[Path, typer.Argument(help="the student's folder")],
+    adapter: Annotated[Path, typer.Argument(help="the adapter's folder")],
+    pages: Annotated[Path, typer.Argument(help="folder of pages.jsonl and images")],
+    splits: Annotated[Path, typer.Argument(help="folder of the splits")],
+    merged: Annotated[Path, typer.Argument(help="folder to write the merged model to")],
+    report: Annotated[Path, typer.Argument(help="file to write the gate's figures to")],
+) -> None:
+    """Merge the adapter into the base and check the result."""
+    from ocrtune.params.load import report_errors
+
+    with report_errors():
+        merge_adapter(base, adapter, pages, splits, merged, report)
+
+
+if __name__ == "__main__":
+    typer.run(main)

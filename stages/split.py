@@ -1,0 +1,62 @@
+"""Deal labelled pages to train, val and test, document by document; what people checked replaces labels.
+
+    python -m stages.split data/pages data/labels data/gold.jsonl data/splits
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
+    """Write train, val and test; a page with neither label nor gold text is counted as refused."""
+    from ocrtune.dealing import choose_split
+    from ocrtune.params.load import load_section
+    from ocrtune.params.split import SplitParams
+    from ocrtune.rows import check_counts, index_rows, read_rows, write_rows
+
+    params = load_section("split", SplitParams)
+    rows = index_rows(read_rows(pages / "pages.jsonl", ("page_id", "doc_id", "image", "sha256")), source=str(pages))
+    labelled = index_rows(read_rows(labels / "labels.jsonl", ("page_id", "text")), source=str(labels))
+    texts = {page_id: row["text"] for page_id, row in labelled.items()}
+    unknown = sorted(texts.keys() - rows.keys())
+    if unknown:
+        raise ValueError(f"{labels}: {unknown[0]} and {len(unknown) - 1} more are no pages of {pages}; run teacher_label again")
+    checked = index_rows(read_rows(gold, ("sha256", "text")), "sha256", str(gold))
+    dealt: dict[str, list[dict]] = {"train": [], "val": [], "test": []}
+    refused, golden = 0, set()
+    for page_id, row in rows.items():
+        origin = "gold" if row["sha256"] in checked else "teacher" if page_id in texts else None
+        if origin is None:
+            refused += 1
+            continue
+        golden |= {row["sha256"]} & checked.keys()
+        text = checked[row["sha256"]]["text"] if origin == "gold" else texts[page_id]
+        dealt[choose_split(row["doc_id"], params)].append(
+            {"page_id": page_id, "doc_id": row["doc_id"], "image": f"../{pages.name}/{row['image']}", "text": text, "origin": origin})
+    for name, part in dealt.items():
+        write_rows(splits / f"{name}.jsonl", part)
+        documents, gold_rows = {row["doc_id"] for row in part}, sum(row["origin"] == "gold" for row in part)
+        print(f"  {name}: {len(part)} examples of {len(documents)} documents, {gold_rows} gold")
+    if len(golden) < len(checked):
+        print(f"  {gold}: {len(checked) - len(golden)} of {len(checked)} rows belong to no image of {pages}: "
+              "rendered otherwise now (dpi, unit, format), or gone")
+    check_counts("split", len(rows), sum(map(len, dealt.values())), refused)
+
+
+def main(
+    pages: Annotated[Path, typer.Argument(help="folder of pages.jsonl")],
+    labels: Annotated[Path, typer.Argument(help="folder of labels.jsonl")],
+    gold: Annotated[Path, typer.Argument(help="texts that people checked")],
+    splits: Annotated[Path, typer.Argument(help="folder to write train, val and test to, beside the pages' folder")],
+) -> None:
+    """Deal labelled pages to train, val and test by document."""
+    from ocrtune.params.load import report_errors
+
+    with report_errors():
+        split(pages, labels, gold, splits)
+
+
+if __name__ == "__main__":
+    typer.run(main)

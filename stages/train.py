@@ -1,0 +1,64 @@
+"""Fine-tune the student on the train split.
+
+    python -m stages.train models/base/tiny data/pages data/splits models/adapter metrics/train
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(base: Path, pages: Path, splits: Path, adapter: Path, log: Path) -> None:
+    """Write the adapter (or, with method full, the weights) and the curves of a training."""
+    import shutil
+
+    from ocrtune.finetuning import checkpoint_folder, finetune
+    from ocrtune.params.load import load_section, read_params
+    from ocrtune.params.students import StudentProfile
+    from ocrtune.params.train import TrainParams
+    from ocrtune.rows import read_rows, write_json
+    from ocrtune.vlm import CONTRACT, weights_digest
+
+    values = read_params()
+    params = load_section("train", TrainParams)
+    student = values["student"]
+    profile = load_section(f"students.{student}", StudentProfile)
+    if params.backend == "unsloth":
+        raise ValueError("train.backend unsloth: not built yet; use peft")
+    columns = ("page_id", "image", "text")
+    rows = {name: read_rows(splits / f"{name}.jsonl", columns) for name in ("train", "val")}
+    if not rows["train"]:
+        raise ValueError(f"{splits}/train.jsonl: no examples to train on; label more documents or lower split.val and split.test")
+    digest = weights_digest(base)
+    hashes = {row["page_id"]: row["sha256"] for row in read_rows(pages / "pages.jsonl", ("page_id", "sha256"))}
+    unknown = [row["page_id"] for part in rows.values() for row in part if row["page_id"] not in hashes]
+    if unknown:
+        raise ValueError(f"{splits}: {unknown[0]} and {len(unknown) - 1} more are no pages of {pages}; run split again")
+    images = [hashes[row["page_id"]] for part in rows.values() for row in part]
+    checkpoints = checkpoint_folder(digest, params.model_dump(), profile.model_dump(), rows, images)
+    print(f"train: {len(rows['train'])} examples, {len(rows['val'])} to validate", flush=True)
+    model = finetune(base, profile, params, rows, splits, log, checkpoints)
+    model.save_pretrained(adapter)
+    (adapter / "README.md").unlink(missing_ok=True)  # peft's empty card
+    write_json(adapter / CONTRACT, {"student": student, "base_sha256": digest, "mode": params.mode, "method": params.method,
+                                    "prompt": profile.prompt, "image": profile.image, "max_new_tokens": profile.max_new_tokens})
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+def main(
+    base: Annotated[Path, typer.Argument(help="the student's folder")],
+    pages: Annotated[Path, typer.Argument(help="folder of pages.jsonl and images")],
+    splits: Annotated[Path, typer.Argument(help="folder of train.jsonl and val.jsonl")],
+    adapter: Annotated[Path, typer.Argument(help="folder to write the adapter to")],
+    log: Annotated[Path, typer.Argument(help="folder to write the curves to")],
+) -> None:
+    """Fine-tune the student on the train split."""
+    from ocrtune.params.load import report_errors
+
+    with report_errors():
+        train(base, pages, splits, adapter, log)
+
+
+if __name__ == "__main__":
+    typer.run(main)
