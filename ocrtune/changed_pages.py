@@ -54,19 +54,19 @@ def list_changed_pages(comparison: Comparison, known: dict[str, dict], images: d
             for page_id, row in comparison.baseline.rows.items()]
 
 
-def pick_worst(pages: list[ChangedPage], most: int) -> list[ChangedPage]:
-    """Return the pages that the candidate still reads worst, worst first; perfect ones are never among them."""
-    return sorted((page for page in pages if page.cer_after > 0), key=lambda page: (-page.cer_after, page.page_id))[:most]
+def list_worst(pages: list[ChangedPage]) -> list[ChangedPage]:
+    """Return the pages that the candidate does not read perfectly, worst first."""
+    return sorted((page for page in pages if page.cer_after > 0), key=lambda page: (-page.cer_after, page.page_id))
 
 
-def pick_improved(pages: list[ChangedPage], most: int) -> list[ChangedPage]:
-    """Return the pages whose CER fell most, largest fall first."""
-    return sorted((page for page in pages if page.change < 0), key=lambda page: (page.change, page.page_id))[:most]
+def list_improved(pages: list[ChangedPage]) -> list[ChangedPage]:
+    """Return the pages whose CER fell, largest fall first."""
+    return sorted((page for page in pages if page.change < 0), key=lambda page: (page.change, page.page_id))
 
 
-def pick_worsened(pages: list[ChangedPage], most: int) -> list[ChangedPage]:
-    """Return the pages whose CER rose most, largest rise first."""
-    return sorted((page for page in pages if page.change > 0), key=lambda page: (-page.change, page.page_id))[:most]
+def list_worsened(pages: list[ChangedPage]) -> list[ChangedPage]:
+    """Return the pages whose CER rose, largest rise first."""
+    return sorted((page for page in pages if page.change > 0), key=lambda page: (-page.change, page.page_id))
 
 
 def rank_confusions(pages: list[ChangedPage], most: int = 12) -> list[Confusion]:

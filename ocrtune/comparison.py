@@ -2,13 +2,17 @@
 
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from ocrtune.paired import Outcomes, count_outcomes, draw_rates, percentile_interval, sign_flip_p
 from ocrtune.rows import write_text
 from ocrtune.scored_readers import FIGURES, ScoredReader
-from ocrtune.scores import count_page_edits, error_rate
+from ocrtune.scores import count_page_edits, error_rate, pool
+
+# What a reference may be; only people's texts make a score a CER without a footnote.
+ORIGINS = {"teacher": "the teacher's labels", "gold": "gold (checked by people)", "text_layer": "the documents' own text layers"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,26 @@ class Comparison:
     def reference_chars(self) -> int:
         """The characters of all references, normalized."""
         return sum(document.reference_chars for document in self.documents)
+
+    @property
+    def origins(self) -> dict[str, int]:
+        """How many references are of which origin, in words, by the origin's name."""
+        counts = Counter(row["origin"] for row in self.baseline.rows.values())
+        return {ORIGINS.get(origin, origin): number for origin, number in sorted(counts.items())}
+
+    @property
+    def score_name(self) -> str:
+        """What the CER may be called: one against labels measures agreement with the teacher and says so."""
+        names = list(self.origins)
+        return "character error rate" if names == [ORIGINS["gold"]] else f"character error rate against {' and '.join(names)}"
+
+    def origin_cers(self) -> dict[str, list[float]]:
+        """Return the pooled CER of each reader by the references' origin, in words."""
+        found = {}
+        for origin in sorted({row["origin"] for row in self.baseline.rows.values()}):
+            rows = [[row for row in reader.rows.values() if row["origin"] == origin] for reader in self.readers]
+            found[ORIGINS.get(origin, origin)] = [pool(page_rows)["cer"] for page_rows in rows]
+        return found
 
     @property
     def forgotten(self) -> float | None:

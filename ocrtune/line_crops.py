@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from ocrtune.ink import choose_threshold
+from ocrtune.ink import choose_threshold, find_blots
 from ocrtune.page_lines import Line, outline, to_frame, to_page
 
 Box = tuple[float, float, float, float]
@@ -80,9 +80,33 @@ def cut_line(image: Image.Image, line: Line, neighbours: tuple[float | None, flo
     threshold, contrast = choose_threshold(around)
     if contrast < 8:
         return None
-    ink = (around < threshold).sum(axis=1)
+    is_ink = around < threshold
+    ink = is_ink.sum(axis=1)
     origin = round(top)
-    first = choose_cut(ink, line.top - room - origin, (top if above is None else max(above, top)) - origin, line.core_top - origin)
-    last = choose_cut(ink, line.bottom + room - origin, line.core_bottom - origin, (bottom if below is None else min(below, bottom)) - origin)
-    box = (left, origin + first, right, origin + max(last, first + 1))
-    return cut_box(image, box, line.angle), outline(*(round(edge) for edge in box), line.angle)
+    core = (max(0, round(line.core_top) - origin), round(line.core_bottom) - origin)
+    first = choose_cut(ink, line.top - room - origin, (top if above is None else max(above, top)) - origin, core[0])
+    last = choose_cut(ink, line.bottom + room - origin, core[1], (bottom if below is None else min(below, bottom)) - origin)
+    last = max(last, first + 1)
+    box = (left, origin + first, right, origin + last)
+    crop = cut_box(image, box, line.angle)
+    if is_ink[[first, last - 1]].any():
+        crop = erase(crop, find_strays(is_ink, (first, last), core)[first:last])
+    return crop, outline(*(round(edge) for edge in box), line.angle)
+
+
+def find_strays(ink: np.ndarray, cuts: tuple[int, int], core: tuple[int, int]) -> np.ndarray:
+    """Return the ink of neighbours: blots that a cut goes through and that don't reach the line's small letters."""
+    blots = find_blots(ink)
+    is_cut = (blots.top < cuts[0]) & (blots.bottom > cuts[0]) | (blots.top < cuts[1]) & (blots.bottom > cuts[1])
+    is_ours = (blots.top < core[1]) & (blots.bottom > core[0])
+    return blots.draw(is_cut & ~is_ours, ink.shape)
+
+
+def erase(crop: Image.Image, strays: np.ndarray) -> Image.Image:
+    """Return the crop with strays, and the gray rim around them, in the tone of its paper."""
+    if not strays.any():
+        return crop
+    mask = Image.fromarray(strays[: crop.height, : crop.width]).convert("L").filter(ImageFilter.MaxFilter(3))
+    cleaned = crop.copy()
+    cleaned.paste(paper_tone(crop), mask=mask)
+    return cleaned

@@ -12,17 +12,30 @@ from ocrtune.page_lines import Line
 STEEPEST = 5.0  # degrees; pages lie no more askew than this on a scanner
 STEPS = (0.25, 0.05)  # degrees, coarse then fine
 LEVEL = 0.1  # degrees
+SIDEWAYS = 3.0  # times as sharp as rows, columns of ink are lines that stand upright
 POINTS = 60_000  # ink pixels that measure the skew; more change nothing
 GUTTER = 2.0  # letter heights; a wider white strip, upright or level, parts blocks
 VALLEY = 0.5  # a row with less than this share of the ink of the lines beside it parts them
 CORE = 0.4  # rows with more than this share of a line's densest row belong to its small letters
 
 
+class SidewaysError(ValueError):
+    """The page lies on its side, and ink alone doesn't say on which."""
+
+
 def usual_height(blots: Blots, least: int) -> float:
-    """Return the height of a usual letter in px, 0 where there are none; blots lower than `least` are specks."""
+    """Return the height of a usual letter in px, 0 where there are none.
+
+    It is the height that half of the ink does not reach, so that specks don't count; blots lower
+    than `least` or drawn out like rules are no letters.
+    """
     heights = blots.bottom - blots.top
-    letters = heights[(heights >= least) & (heights < 20 * least) & (blots.right - blots.left < 10 * heights)]
-    return float(np.median(letters)) if len(letters) else 0.0
+    kept = np.nonzero((heights >= least) & (heights < 20 * least) & (blots.right - blots.left < 10 * heights))[0]
+    if not len(kept):
+        return 0.0
+    ordered = kept[np.argsort(heights[kept], kind="stable")]
+    reached = np.cumsum(blots.ink[ordered])
+    return float(heights[ordered[np.searchsorted(reached, reached[-1] / 2)]])
 
 
 def keep_letters(blots: Blots, letter: float) -> np.ndarray:
@@ -34,24 +47,28 @@ def keep_letters(blots: Blots, letter: float) -> np.ndarray:
     return ~(is_speck | is_rule | is_huge)
 
 
+def sharpness(ys: np.ndarray, xs: np.ndarray, angle: float) -> float:
+    """Return how unequal the rows of ink pixels are, seen at an angle in degrees: most where lines run level."""
+    rows = ys - xs * np.float32(np.tan(np.radians(angle)))
+    counts = np.bincount(np.round(rows - rows.min()).astype(int)).astype(np.float64)
+    return float((np.diff(counts) ** 2).sum())
+
+
 def measure_skew(ink: np.ndarray) -> float:
-    """Return by how many degrees the lines of ink run down to the right: the angle at which rows are most unequal."""
+    """Return by how many degrees the lines of ink run down to the right; lines that stand upright are a `SidewaysError`."""
     ys, xs = np.nonzero(ink)
     if len(ys) < 50:
         return 0.0
     every = max(1, len(ys) // POINTS)
     ys, xs = ys[::every].astype(np.float32), xs[::every].astype(np.float32)
-
-    def sharpness(angle: float) -> float:
-        rows = ys - xs * np.float32(np.tan(np.radians(angle)))
-        counts = np.bincount(np.round(rows - rows.min()).astype(int)).astype(np.float64)
-        return float((np.diff(counts) ** 2).sum())
-
     best, reach = 0.0, STEEPEST
     for step in STEPS:
         angles = [round(best + step * count, 2) for count in range(-round(reach / step), round(reach / step) + 1)]
-        best = max(angles, key=lambda angle: (sharpness(angle), -abs(angle)))
+        best = max(angles, key=lambda angle: (sharpness(ys, xs, angle), -abs(angle)))
         reach = step
+    upright = max(sharpness(xs, ys, angle) for angle in np.arange(-STEEPEST, STEEPEST + STEPS[0], STEPS[0]))
+    if upright > SIDEWAYS * sharpness(ys, xs, best):
+        raise SidewaysError
     return best if abs(best) >= LEVEL else 0.0
 
 

@@ -7,7 +7,7 @@ the model learns to read and not to guess.
 
 import random
 import re
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
 
 DICTIONARIES = Path("/usr/share/hunspell")
@@ -28,25 +28,21 @@ ENDINGS = ["", "", "", "", "", ",", ",", ".", ".", ";", ":", "!", "?", "-", "'s"
 QUOTES = ['""', "''", "“”", "‘’", "„“", "«»", "()", "()", "[]"]
 
 
-@cache
-def load_words(language: str) -> tuple[str, ...]:
+def load_words(language: str) -> list[str]:
     """Return the words of a language's dictionary, 1 to 14 letters, without flags."""
     name = LANGUAGES[language][0]
     affix = (DICTIONARIES / f"{name}.aff").read_bytes()
     encoding = re.search(rb"^SET\s+(\S+)", affix, re.MULTILINE)
     codec = encoding[1].decode().replace("ISO8859", "iso8859") if encoding else "latin-1"
     lines = (DICTIONARIES / f"{name}.dic").read_text(encoding=codec, errors="ignore").splitlines()[1:]
-    words = (line.split("/")[0].split("\t")[0].strip() for line in lines)
+    return fit_words(line.split("/")[0].split("\t")[0] for line in lines)
+
+
+def fit_words(words: Iterable[str]) -> list[str]:
+    """Return the words that can stand in a line: letters of `CHARACTERS`, hyphens inside, at most 14."""
     known = set(CHARACTERS)
-    return tuple(word for word in words if 0 < len(word) <= 14 and word.replace("-", "").isalpha() and set(word) <= known)
-
-
-def installed_languages() -> dict[str, int]:
-    """Return the languages whose dictionary is installed, with their weights; without any, an error that names the packages."""
-    found = {name: weight for name, (file, weight) in LANGUAGES.items() if (DICTIONARIES / f"{file}.dic").is_file()}
-    if not found:
-        raise FileNotFoundError(f"{DICTIONARIES}: no dictionaries; install hunspell-en-us and its sisters")
-    return found
+    stripped = (word.strip() for word in words)
+    return [word for word in stripped if 0 < len(word) <= 14 and word.replace("-", "").isalpha() and set(word) <= known]
 
 
 def random_number(rng: random.Random) -> str:
@@ -65,52 +61,63 @@ def random_number(rng: random.Random) -> str:
     return "".join(rng.choice("ABCDEFGHKLMNPRSTUVXYZ0123456789-/") for _ in range(rng.randint(3, 9)))
 
 
-def random_word(rng: random.Random, language: str) -> str:
-    """Return a word with the capitals, ending and quotes that running text has."""
-    words = load_words(language)
-    word = words[rng.randrange(len(words))]
-    case = rng.random()
-    if case < 0.10:
-        word = word.upper()
-    elif case < 0.30:
-        word = word[:1].upper() + word[1:]
-    elif case < 0.60:
-        word = word.lower()
-    word += rng.choice(ENDINGS)
-    if rng.random() < 0.05:
-        left, right = rng.choice(QUOTES)
-        word = f"{left}{word}{right}"
-    return word
+class LineWriter:
+    """Writes random lines in the languages it was given words of."""
 
+    def __init__(self, words: dict[str, list[str]], weights: dict[str, int]):
+        self.words, self.weights = words, weights
 
-def random_prose(rng: random.Random, characters: frozenset[str], length: int) -> str:
-    """Return about `length` characters of words, numbers and marks in one language, all in `characters`."""
-    languages = installed_languages()
-    language = rng.choices(list(languages), list(languages.values()))[0]
-    pieces, size = [], 0
-    while size < length:
-        draw = rng.random()
-        piece = random_word(rng, language) if draw < 0.88 else random_number(rng) if draw < 0.97 else rng.choice([*MARKS, "&", "+", "="])
-        pieces.append(piece)
-        size += len(piece) + 1
-    text = " ".join(pieces)
-    if rng.random() < 0.06:
-        text = re.sub(r"s(?=\w)", "ſ", text)
-    text = "".join(character for character in text if character in characters)[:length]
-    return " ".join(text.split()) or rng.choice("AaEeNn0123456789")
+    @classmethod
+    def from_dictionaries(cls) -> "LineWriter":
+        """Return a writer of all installed languages; without any, an error that names the packages."""
+        found = {name: weight for name, (file, weight) in LANGUAGES.items() if (DICTIONARIES / f"{file}.dic").is_file()}
+        if not found:
+            raise FileNotFoundError(f"{DICTIONARIES}: no dictionaries; install hunspell-en-us and its sisters, or give words of your own")
+        return cls({name: load_words(name) for name in found}, found)
+
+    def word(self, rng: random.Random, language: str) -> str:
+        """Return a word with the capitals, ending and quotes that running text has."""
+        words = self.words[language]
+        word = words[rng.randrange(len(words))]
+        case = rng.random()
+        if case < 0.10:
+            word = word.upper()
+        elif case < 0.30:
+            word = word[:1].upper() + word[1:]
+        elif case < 0.60:
+            word = word.lower()
+        word += rng.choice(ENDINGS)
+        if rng.random() < 0.05:
+            left, right = rng.choice(QUOTES)
+            word = f"{left}{word}{right}"
+        return word
+
+    def prose(self, rng: random.Random, characters: frozenset[str], length: int) -> str:
+        """Return about `length` characters of words, numbers and marks in one language, all in `characters`."""
+        language = rng.choices(list(self.weights), list(self.weights.values()))[0]
+        pieces, size = [], 0
+        while size < length:
+            draw = rng.random()
+            piece = self.word(rng, language) if draw < 0.88 else random_number(rng) if draw < 0.97 else rng.choice([*MARKS, "&", "+", "="])
+            pieces.append(piece)
+            size += len(piece) + 1
+        text = " ".join(pieces)
+        if rng.random() < 0.06:
+            text = re.sub(r"s(?=\w)", "ſ", text)
+        text = "".join(character for character in text if character in characters)[:length]
+        return " ".join(text.split()) or rng.choice("AaEeNn0123456789")
+
+    def line(self, rng: random.Random, characters: frozenset[str], min_chars: int, max_chars: int) -> str:
+        """Return a line of at most `max_chars` characters, all of them in `characters` (what a typeface can draw)."""
+        length = rng.randint(min_chars, max_chars)
+        kind = rng.random()
+        if kind < 0.20:
+            alphabet = CHARACTERS[1:] if kind < 0.12 else ASCII
+            return random_characters(rng, [character for character in alphabet if character in characters], length)
+        return self.prose(rng, characters, length)
 
 
 def random_characters(rng: random.Random, alphabet: list[str], length: int) -> str:
     """Return characters without sense, which can be read but not guessed."""
     text = "".join(rng.choice(alphabet) if rng.random() < 0.85 else " " for _ in range(length))
     return " ".join(text.split()) or rng.choice(alphabet)
-
-
-def random_line(rng: random.Random, characters: frozenset[str], min_chars: int, max_chars: int) -> str:
-    """Return a line of at most `max_chars` characters, all of them in `characters` (what a typeface can draw)."""
-    length = rng.randint(min_chars, max_chars)
-    kind = rng.random()
-    if kind < 0.20:
-        alphabet = CHARACTERS[1:] if kind < 0.12 else ASCII
-        return random_characters(rng, [character for character in alphabet if character in characters], length)
-    return random_prose(rng, characters, length)

@@ -16,7 +16,8 @@ MOST_CHARS = 1200
 
 def name_char(char: str) -> str:
     """Return a visible stand-in for what can't be seen or would rule its surroundings: controls, format marks, surrogates."""
-    if char == " " or unicodedata.category(char)[0] != "C" and unicodedata.category(char) not in ("Zl", "Zp", "Zs") or char in "\u200c\u200d":
+    kind = unicodedata.category(char)
+    if char in " \u200c\u200d" or kind[0] != "C" and kind not in ("Zl", "Zp", "Zs"):
         return char
     return "↵" if char == "\n" else f"⟨U+{ord(char):04X}⟩"
 
@@ -40,6 +41,12 @@ def shorten(text: str) -> str:
     return text if len(text) <= 2 * CONTEXT_CHARS + 3 else f"{text[:CONTEXT_CHARS]} … {text[-CONTEXT_CHARS:]}"
 
 
+def show_reference(reference: str) -> str:
+    """Return a reference, escaped and cut at `MOST_CHARS`."""
+    more = len(reference) - MOST_CHARS
+    return (escape(reference[:MOST_CHARS]) or "*(empty)*") + (f" … ({more} more characters)" if more > 0 else "")
+
+
 def mark_prediction(reference: str, prediction: str) -> str:
     """Return the prediction, escaped, with what is wrong in bold and what is missing struck through.
 
@@ -51,7 +58,7 @@ def mark_prediction(reference: str, prediction: str) -> str:
     'two<del>␣</del>words'
     """
     if not prediction:
-        return "*(nothing)*"
+        return "*(nothing)*" if reference else "*(empty)*"
     shown: list[str] = []
     size = 0
     pieces = list_pieces(reference, prediction)

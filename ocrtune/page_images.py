@@ -11,10 +11,13 @@ from pathlib import Path
 from PIL import Image
 
 from ocrtune.line_crops import Box, cut_box, cut_line, find_neighbours
-from ocrtune.line_finding import find_lines
+from ocrtune.line_finding import SidewaysError, find_lines
 from ocrtune.page_lines import Line, outline
 from ocrtune.params.pdf2img import Pdf2imgParams
 from ocrtune.source_pages import Refusal, SourcePage, open_image, open_pdf
+
+PICTURE_SHARE = 0.25  # of lines found by ink; with more specks among them a page is a photograph
+FEW_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,15 @@ def render_document(path: Path, media_type: str, params: Pdf2imgParams) -> Itera
 
 def cut_page(page: SourcePage, params: Pdf2imgParams) -> Iterator[PageImage | Refusal]:
     """Yield the lines or blocks of a page."""
-    lines = page.lines or find_lines(page.image, params.min_line_height_px)
+    try:
+        lines = page.lines or find_lines(page.image, params.min_line_height_px)
+    except SidewaysError:
+        yield Refusal(page.number, "lies on its side and has no text layer; turn it and crawl again")
+        return
+    num_low = sum(line.height < params.min_line_height_px for line in lines)
+    if not page.lines and num_low > PICTURE_SHARE * max(len(lines), FEW_LINES):
+        yield Refusal(page.number, f"no text layer, and by ink more a picture than text: {num_low} of {len(lines)} lines are specks")
+        return
     if not lines:
         yield Refusal(page.number, "no text layer, and no lines found by ink")
         return

@@ -59,6 +59,14 @@ def write_pages(document: dict, folder: Path, out: Path, params: Pdf2imgParams) 
     return rows, refused
 
 
+def write_named(document: dict, *args: object) -> Result:
+    """Do the same, with the document's name in front of any mistake of ours, told in words that another process can read."""
+    try:
+        return write_pages(document, *args)
+    except Exception as error:
+        raise RuntimeError(f"{document['doc_id']}: {type(error).__name__}: {error}; please report this") from None
+
+
 def start_pool(workers: int) -> ProcessPoolExecutor:
     """Return a pool of fresh processes: a fork would share MuPDF's state and whatever threads stand around."""
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
@@ -68,7 +76,7 @@ def retry_alone(document: dict, *args: object) -> Result:
     """Return the result of a document whose worker, or a neighbour's, has died; if it dies again it is to blame."""
     with start_pool(1) as pool:
         try:
-            return pool.submit(write_pages, document, *args).result()
+            return pool.submit(write_named, document, *args).result()
         except BrokenProcessPool:
             reason = "the process that rendered it crashed; open it with another program and save it anew"
             return [], [{"doc_id": document["doc_id"], "page": None, "reason": reason}]
@@ -83,7 +91,7 @@ def write_all_pages(documents: list[dict], folder: Path, out: Path, params: Pdf2
         while waiting or flying:
             while waiting and len(flying) < IN_FLIGHT * workers:
                 document = waiting.pop()
-                flying[pool.submit(write_pages, document, folder, out, params)] = document
+                flying[pool.submit(write_named, document, folder, out, params)] = document
             done, _ = wait(flying, return_when=FIRST_COMPLETED)
             if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
                 pool.shutdown(wait=True)

@@ -41,12 +41,14 @@ def draw_pictures(folder: Path, comparison: Comparison, pages: list[ChangedPage]
         pictures = [
             save(draw_distribution(comparison, pages, unit), folder / "cer_distribution.png",
                  f"How many {unit}s have which character error rate, read by {before} and by {after}"),
-            save(draw_documents(comparison), folder / "documents.png", f"Character error rate of each document, by {before} and by {after}")]
+            save(draw_documents(comparison), folder / "documents.png",
+                 f"Character error rate of each document, by {before} and by {after}")]
         if confusions:
             pictures.append(save(draw_confusions(comparison, confusions), folder / "confusions.png",
                                  f"The most frequent confusions, by {before} and by {after}"))
         if len(comparison.readers) > 2:
-            pictures.append(save(draw_readers(comparison), folder / "readers.png", "Character error rate of every reader, with its interval"))
+            pictures.append(save(draw_readers(comparison), folder / "readers.png",
+                                 "Character error rate of every reader, with its interval"))
     return pictures
 
 
@@ -77,7 +79,7 @@ def draw_distribution(comparison: Comparison, pages: list[ChangedPage], unit: st
     axes[0].margins(y=0.18)
     ticks = {0: "perfect", **{1 + percent // BIN_PERCENT - 0.5: str(percent) for percent in range(20, 100, 20)}, last: "≥ 100"}
     axes[1].set_xticks(list(ticks), list(ticks.values()))
-    axes[1].set_xlabel(f"character error rate of a {unit} (%)")
+    axes[1].set_xlabel(f"{comparison.score_name}, by {unit} (%)")
     return figure
 
 
@@ -94,15 +96,15 @@ def draw_dumbbells(comparison: Comparison, documents) -> Figure:
     places = range(len(documents))
     before, after = ([100 * document.cer(reader) for document in documents] for reader in (0, 1))
     axis.hlines(places, before, after, color=FAINT, linewidth=2.5, zorder=1)
-    axis.scatter(before, places, color=BEFORE, s=38, zorder=2, label=comparison.baseline.name)
-    axis.scatter(after, places, color=AFTER, s=38, zorder=3, label=comparison.candidate.name)
+    axis.scatter(before, places, color=BEFORE, s=38, zorder=2, clip_on=False, label=comparison.baseline.name)
+    axis.scatter(after, places, color=AFTER, s=38, zorder=3, clip_on=False, label=comparison.candidate.name)
     axis.set_yticks(places, [shorten_name(document.doc_id) for document in documents], fontsize=8)
     axis.set_ylim(-0.7, len(documents) - 0.3)
-    axis.tick_params(axis="y", length=0)
+    axis.tick_params(axis="y", length=0, pad=7)
     axis.grid(axis="x", color="#eeeeee")
     axis.set_axisbelow(True)
     axis.set_xlim(left=0 if max(before + after, default=0) else -1)
-    axis.set_xlabel("character error rate of the document (%)")
+    axis.set_xlabel(f"{comparison.score_name}, by document (%)")
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     return figure
 
@@ -119,8 +121,8 @@ def draw_scatter(comparison: Comparison, documents) -> Figure:
                   xytext=(-6, -3), textcoords="offset points")
     axis.scatter(before, after, s=[8 + 90 * document.reference_chars / longest for document in documents], color=AFTER, alpha=0.5, zorder=2,
                  edgecolors="white", linewidths=0.5)
-    axis.set(xlim=(0, end), ylim=(0, end), xlabel=f"{comparison.baseline.name}: character error rate (%)",
-             ylabel=f"{comparison.candidate.name}: character error rate (%)", aspect="equal")
+    axis.set(xlim=(0, end), ylim=(0, end), xlabel=f"{comparison.baseline.name}: {comparison.score_name} (%)",
+             ylabel=f"{comparison.candidate.name} (%)", aspect="equal")
     axis.set_title(f"{len(documents)} documents; area by length")
     return figure
 
@@ -138,8 +140,9 @@ def draw_confusions(comparison: Comparison, confusions: list[Confusion]) -> Figu
     axis.tick_params(axis="y", length=0)
     axis.invert_yaxis()
     axis.set_xticks([])
+    axis.set_xlabel(f"how often, over {comparison.reference_chars:,} characters")
     axis.spines["bottom"].set_visible(False)
-    axis.margins(x=0.08)
+    axis.margins(x=0.08, y=0.02)
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     return figure
 
@@ -157,7 +160,7 @@ def draw_readers(comparison: Comparison) -> Figure:
     axis.set_ylim(len(comparison.readers) - 0.5, -0.5)
     axis.set_xlim(left=0)
     axis.grid(axis="x", color="#eeeeee")
-    axis.set_xlabel(f"character error rate (%), with its {100 * comparison.confidence:g} % interval")
+    axis.set_xlabel(f"{comparison.score_name} (%), with its {100 * comparison.confidence:g} % interval")
     return figure
 
 

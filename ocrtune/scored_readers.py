@@ -7,7 +7,7 @@ from pathlib import Path
 from ocrtune.edits import count_edits
 from ocrtune.normalizers import find_normalizer
 from ocrtune.rows import RowError, index_rows, iterate_rows
-from ocrtune.scores import read_scores_csv
+from ocrtune.scores import pool, read_scores_csv
 
 FIGURES = ("cer", "wer", "char_f1", "word_f1", "mean_cer", "median_cer", "clipped_mean_cer", "perfect_rate", "substitution_rate",
            "insertion_rate", "deletion_rate", "empty_rate", "truncated_rate", "loop_rate")
@@ -61,8 +61,8 @@ def read_reader(folder: Path, name: str) -> ScoredReader:
     if missing:
         raise RowError(f"{path}: not the metrics of a reader: missing {', '.join(missing)}; rerun evaluate")
     rows = index_rows(read_scores_csv(folder / f"{name}.csv"))
-    if figures["num_pages"] != len(rows):
-        raise RowError(f"{path}: is about {figures['num_pages']} pages, {name}.csv holds {len(rows)}; rerun evaluate")
+    if figures["num_pages"] != len(rows) or abs(figures["cer"] - pool(list(rows.values()))["cer"]) > 1e-6:
+        raise RowError(f"{path}: does not sum up {name}.csv ({figures['num_pages']} pages there, {len(rows)} here); rerun evaluate")
     return ScoredReader(name, figures, dict(sorted(rows.items())))
 
 

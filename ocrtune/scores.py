@@ -160,6 +160,7 @@ def parse_row(path: Path, number: int, values: list[str]) -> dict:
     """Return one line of a scores file as a row."""
     try:
         row = dict(zip(SCORE_COLUMNS, values, strict=True))
-        return {name: value if name in TEXT_COLUMNS else float(value) if name in RATE_COLUMNS else int(value) for name, value in row.items()}
+        return {name: value if name in TEXT_COLUMNS else float(value) if name in RATE_COLUMNS else int(value)
+                for name, value in row.items()}
     except ValueError as error:
         raise RowError(f"{path}:{number}: not a row of scores: {error}; rerun evaluate") from None

@@ -37,6 +37,13 @@ def first_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def damages() -> tuple[type[Exception], ...]:
+    """Return what PyMuPDF raises on a damaged PDF: errors of its own, and those of the library under it."""
+    import pymupdf
+
+    return RuntimeError, ValueError, OSError, MemoryError, pymupdf.mupdf.FzErrorBase
+
+
 def choose_shrink(width: float, height: float, max_pixels: int) -> float:
     """Return the scale, at most 1, that brings a page under `max_pixels`; a page beyond reason is a ValueError."""
     if not (math.isfinite(width * height) and min(width, height) >= 1):
@@ -73,8 +80,8 @@ def open_pdf(path: Path, params: Pdf2imgParams) -> Iterator[SourcePage | Refusal
     except ValueError as error:
         yield Refusal(None, first_line(error))
         return
-    except (RuntimeError, OSError) as error:  # MuPDF's own errors are RuntimeErrors
-        yield Refusal(None, f"{step}: {first_line(error)}")
+    except damages() as error:
+        yield Refusal(None, f"{step}: {first_line(error).replace(str(path), path.name)}")
         return
     failures = 0
     for number in numbers:
@@ -104,7 +111,7 @@ def render_page(pdf, number: int, params: Pdf2imgParams) -> SourcePage | Refusal
         image = Image.frombuffer(mode, (pixmap.width, pixmap.height), pixmap.samples, "raw", mode, pixmap.stride, 1)
         step = "text layer can't be read"
         lines = [line for line in read_text_lines(page, zoom) if is_on_page(line, image)]
-    except (RuntimeError, ValueError, OSError, MemoryError) as error:
+    except damages() as error:
         return Refusal(number, f"{step}: {first_line(error)}")
     return SourcePage(number, image.copy(), lines or None)
 

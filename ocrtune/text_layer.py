@@ -11,7 +11,8 @@ from ocrtune.page_lines import Line, to_frame
 
 LEVEL = 0.15  # degrees; less than 3 px over the width of a page
 LOST_SPACE = 0.18  # em; wider gaps between letters are spaces that the PDF left out
-JOIN_GAP = 2.0  # em; pieces on one baseline that lie closer are one line, wider apart they are columns
+JOIN_GAP = 2.0  # em; pieces of a block on one baseline that lie closer are one line
+COLUMN_GAP = 0.6  # em; the same for pieces of two blocks, which are columns as a rule
 X_HEIGHT = 0.45  # em
 FLAGS = pymupdf.TEXTFLAGS_RAWDICT & ~pymupdf.TEXT_PRESERVE_IMAGES
 UNSPACED = re.compile(r"[\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")  # Chinese and Japanese write no spaces
@@ -90,7 +91,8 @@ def continues(line: list[Piece], piece: Piece) -> bool:
     size = max(last.size, piece.size)
     gap = max(piece.left - max(part.right for part in line), min(part.left for part in line) - piece.right)
     is_level = abs(piece.baseline - last.baseline) < 0.2 * size and abs(piece.angle - last.angle) < 0.5
-    return is_level and -0.4 * size < gap < JOIN_GAP * size and min(last.size, piece.size) > 0.5 * size
+    limit = JOIN_GAP if last.block == piece.block else COLUMN_GAP
+    return is_level and -0.4 * size < gap < limit * size and min(last.size, piece.size) > 0.5 * size
 
 
 def join_pieces(pieces: list[Piece]) -> list[list[Piece]]:

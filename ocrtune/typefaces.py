@@ -119,6 +119,18 @@ def find_typefaces(packages: tuple[str, ...] | None = None) -> dict[str, list[Ty
     return dict(sorted(families.items()))
 
 
+def typefaces_in(folder: Path) -> dict[str, list[Typeface]]:
+    """Return the typefaces in a folder of your own, by family, sorted."""
+    families: dict[str, list[Typeface]] = {}
+    for file in sorted(folder.rglob("*.[to]tf")):
+        typeface = open_typeface(str(file))
+        if typeface:
+            families.setdefault(typeface.family, []).append(typeface)
+    if not families:
+        raise FileNotFoundError(f"{folder}: no .ttf or .otf file that draws plain Latin text")
+    return dict(sorted(families.items()))
+
+
 def seen_typefaces() -> dict[str, list[Typeface]]:
     """Return the families that the student is trained on."""
     return find_typefaces(tuple(name for name in PACKAGES if name not in UNSEEN))

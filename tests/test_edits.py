@@ -1,0 +1,101 @@
+"""Edits, counted by hand and by property."""
+
+import pytest
+from hypothesis import given, settings, strategies
+
+from ocrtune.edits import Edits, count_confusions, count_edits, count_matches, count_word_edits, find_words, list_pieces
+
+ANY_TEXT = strategies.text(strategies.characters(codec=None), max_size=40)
+NEAR_TEXT = strategies.text("ab ſs", max_size=30)  # few letters, so that most pairs overlap
+
+
+@pytest.mark.parametrize(("reference", "prediction", "edits"), [
+    ("", "", Edits(0, 0, 0, 0)),
+    ("", "abc", Edits(0, 3, 0, 0)),
+    ("abc", "", Edits(0, 0, 3, 3)),
+    ("kitten", "sitting", Edits(2, 1, 0, 6)),
+    ("Haus", "Maus", Edits(1, 0, 0, 4)),
+    ("Waſſer", "Waffer", Edits(2, 0, 0, 6)),
+    ("Abstand", "Sand", Edits(1, 0, 3, 7)),
+    ("a b", "ab", Edits(0, 0, 1, 3)),
+    ("台北市", "臺北市", Edits(1, 0, 0, 3)),
+    ("a\0b", "a\ud800b", Edits(1, 0, 0, 3)),
+    ("x" * 50, "y" * 100_000, Edits(50, 99_950, 0, 50)),
+])
+def test_counted_by_hand(reference, prediction, edits):
+    assert count_edits(reference, prediction) == edits
+
+
+@given(ANY_TEXT | NEAR_TEXT, ANY_TEXT | NEAR_TEXT)
+@settings(deadline=None)
+def test_counts_add_up(reference, prediction):
+    edits = count_edits(reference, prediction)
+    matches = sum(len(piece.reference) for piece in list_pieces(reference, prediction) if piece.is_equal)
+    assert edits.substitutions + edits.deletions + matches == len(reference) == edits.reference_chars
+    assert edits.substitutions + edits.insertions + matches == len(prediction)
+
+
+@given(ANY_TEXT | NEAR_TEXT, ANY_TEXT | NEAR_TEXT)
+@settings(deadline=None)
+def test_distance_is_symmetric_and_bounded(one, two):
+    there, back = count_edits(one, two), count_edits(two, one)
+    assert there.total == back.total
+    assert there.insertions - there.deletions == back.deletions - back.insertions == len(two) - len(one)
+    assert abs(len(one) - len(two)) <= there.total <= max(len(one), len(two))
+    assert (there.total == 0) == (one == two)
+
+
+@given(ANY_TEXT | NEAR_TEXT, ANY_TEXT | NEAR_TEXT)
+@settings(deadline=None)
+def test_pieces_spell_both_texts_and_alternate(reference, prediction):
+    pieces = list_pieces(reference, prediction)
+    assert "".join(piece.reference for piece in pieces) == reference
+    assert "".join(piece.prediction for piece in pieces) == prediction
+    assert all((piece.reference == piece.prediction) == piece.is_equal for piece in pieces)
+    assert all(one.is_equal != two.is_equal for one, two in zip(pieces, pieces[1:]))
+
+
+@given(ANY_TEXT | NEAR_TEXT, ANY_TEXT | NEAR_TEXT)
+@settings(deadline=None)
+def test_overlap_is_symmetric_and_bounded(one, two):
+    matches = count_matches(one, two)
+    assert matches == count_matches(two, one) <= min(len(one), len(two))
+    assert matches >= max(len(one), len(two)) - count_edits(one, two).total  # order can only lose matches
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("", []),
+    ("--- ... ____ €", []),
+    ("Dies ist ein Beispielsatz!", ["Dies", "ist", "ein", "Beispielsatz"]),
+    ("one\ntwo", ["one", "two"]),
+    ("well-known l’eau 10.5%", ["well", "known", "l’eau", "10.5"]),
+    ("Xin chào thế giới", ["Xin", "chào", "thế", "giới"]),
+    ("한국어 문서, 台北", ["한국어", "문서", "台", "北"]),
+    ("Schlym\u0303", ["Schlym\u0303"]),
+    ("a\ud800b \0c", ["a", "b", "c"]),
+])
+def test_words(text, words):
+    assert find_words(text) == words
+
+
+def test_word_edits_counted_by_hand():
+    assert count_word_edits("this is a test of skill".split(), "this was a messy test".split()) == 4  # is>was, +messy, -of, -skill
+    assert count_word_edits([], ["new"]) == 1
+    assert count_word_edits(["a", "b"], ["a", "b"]) == 0
+
+
+def test_confusions_keep_short_uneven_runs_and_split_the_rest():
+    assert count_confusions("modern barn", "modem bam") == {("rn", "m"): 2}
+    assert count_confusions("ſſ", "ff") == {("ſ", "f"): 2}
+    assert count_confusions("a b", "ab") == {(" ", ""): 1}
+    assert count_confusions("same", "same") == {}
+    garbled = count_confusions("x", "yyyyyy")
+    assert garbled.total() == 6 and garbled["", "y"] == 5
+
+
+@given(NEAR_TEXT, NEAR_TEXT)
+@settings(deadline=None)
+def test_confusions_cover_all_edits(reference, prediction):
+    found = count_confusions(reference, prediction)
+    edits = count_edits(reference, prediction)
+    assert sum(max(len(one), len(two)) * times for (one, two), times in found.items()) == edits.total

@@ -1,0 +1,156 @@
+"""Fine-tuning learns, adapts the towers it is told to, and gives the same bytes, killed or not."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import draw_line
+from safetensors.torch import load_file
+
+from ocrtune.finetuning import checkpoint_folder, finetune, last_checkpoint
+from ocrtune.lora_targets import find_towers
+from ocrtune.params.students import StudentProfile
+from ocrtune.params.train import LoraParams, TrainParams
+from ocrtune.rows import write_json
+from ocrtune.vlm import generate_texts, load_model, load_processor, open_image
+
+PROFILE = StudentProfile(prompt="", max_new_tokens=12)
+TEXTS = ["ab 12", "cat", "dog 7", "Zug", "fee", "Hut 3", "nie", "17 ok"]
+PARAMS = TrainParams(mode="both", lora=LoraParams(r=16, alpha=32), learning_rate=1e-2, max_steps=60, per_device_batch_size=4,
+                     save_steps=1000, logging_steps=20, warmup_steps=2)
+SHORT = {"max_steps": 6, "save_steps": 2, "logging_steps": 2}
+
+
+@pytest.fixture
+def rows(tmp_path) -> dict[str, list[dict]]:
+    """Draw eight lines; the last two are for validation too."""
+    train = []
+    for number, text in enumerate(TEXTS):
+        draw_line(tmp_path / f"{number}.png", text, 80)
+        train.append({"page_id": f"l{number}", "image": f"{number}.png", "text": text})
+    return {"train": train, "val": train[-2:]}
+
+
+@pytest.fixture
+def train(built_student, rows, tmp_path):
+    """Return a function that fine-tunes into a named folder, with changed params, and returns the model."""
+    def run(name: str, **change):
+        params = PARAMS.model_copy(update=change)
+        model = finetune(built_student, PROFILE, params, rows, tmp_path, tmp_path / name / "log", tmp_path / name / "checkpoints")
+        model.save_pretrained(tmp_path / name)
+        return model
+    return run
+
+
+def count_wrong_characters(model, folder: Path, images: Path) -> int:
+    from ocrtune.edits import count_edits
+
+    readings = generate_texts(model.eval(), load_processor(folder, PROFILE), [open_image(images / f"{number}.png") for number in range(8)], PROFILE)
+    return sum(count_edits(text, reading).total for text, (reading, _) in zip(TEXTS, readings, strict=True))
+
+
+def adapter_bytes(folder: Path) -> bytes:
+    return (folder / "adapter_model.safetensors").read_bytes()
+
+
+def test_training_learns_the_lines_it_is_shown(train, built_student, tmp_path):
+    total = sum(map(len, TEXTS))
+    assert count_wrong_characters(load_model(built_student, PROFILE), built_student, tmp_path) > 0.8 * total
+    model = train("run", max_steps=150, eval_steps=50)
+    assert count_wrong_characters(model, built_student, tmp_path) < 0.2 * total
+    losses = [line.split("\t") for line in (tmp_path / "run/log/plots/metrics/loss.tsv").read_text().splitlines()]
+    assert [line[losses[0].index("step")] for line in losses[1:]] == ["20", "40", "60", "80", "100", "120", "140"]
+    assert float(losses[-1][-1]) < 0.3 * float(losses[1][-1])
+    assert len((tmp_path / "run/log/plots/metrics/eval_loss.tsv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(("change", "towers"), [
+    ({"mode": "vision"}, {"vision", "projector"}), ({"mode": "vision", "projector": False}, {"vision"}), ({"mode": "llm"}, {"llm"}),
+    ({"mode": "both"}, {"vision", "projector", "llm"}),
+])
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_mode_changes_its_towers_alone(train, built_student, method, change, towers):
+    # With r 1 and two steps all B matrices have left zero: merged, each adapted layer differs from the base.
+    model = train("run", method=method, max_steps=2, lora=LoraParams(r=1, alpha=1), **change)
+    after = (model.merge_and_unload() if method == "lora" else model).state_dict()
+    before = load_model(built_student, PROFILE).state_dict()
+    assert before.keys() == after.keys()
+    tower_of = find_towers(load_model(built_student, PROFILE))
+    changed = {name for name in before if not torch.equal(before[name], after[name].to(before[name].device))}
+    assert {tower_of(name) for name in changed} - {"head"} == towers
+    expected = {name for name in before if tower_of(name) in towers and name.endswith("proj.weight")}
+    assert len(expected) > 3
+    assert expected <= changed
+
+
+def test_two_runs_give_the_same_bytes_and_another_seed_others(train, tmp_path):
+    for name, change in (("one", {}), ("two", {}), ("other", {"seed": 1})):
+        train(name, **SHORT, **change)
+    assert adapter_bytes(tmp_path / "one") == adapter_bytes(tmp_path / "two")
+    assert adapter_bytes(tmp_path / "one") != adapter_bytes(tmp_path / "other")
+
+
+TRAIN = """
+import json, sys
+from pathlib import Path
+from ocrtune.finetuning import finetune
+from ocrtune.params.students import StudentProfile
+from ocrtune.params.train import TrainParams
+
+student, folder = map(Path, sys.argv[1:])
+told = json.loads((folder / "told.json").read_text())
+finetune(student, StudentProfile(**told["profile"]), TrainParams(**told["params"]), told["rows"], folder,
+         folder / "killed/log", folder / "killed/checkpoints")
+"""
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(train, rows, built_student, project, capfd):
+    folder = project.folder
+    settings = {"max_steps": 30, "save_steps": 4, "logging_steps": 2, "lora": LoraParams(r=4, alpha=8, dropout=0.1)}
+    train("whole", **settings)
+    told = {"profile": PROFILE.model_dump(), "params": PARAMS.model_copy(update=settings).model_dump(), "rows": rows}
+    write_json(folder / "told.json", told)
+    process = project.start("-c", TRAIN, built_student, folder)
+    while not list(folder.glob("killed/checkpoints/checkpoint-8/trainer_state.json")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert 8 <= int(last_checkpoint(folder / "killed/checkpoints").rsplit("-", 1)[1]) < 28
+    capfd.readouterr()
+    train("killed", **settings)
+    assert "goes on from step" in capfd.readouterr().out
+    assert adapter_bytes(folder / "killed") == adapter_bytes(folder / "whole")
+    for curve in ("loss", "learning_rate"):
+        whole, killed = ((folder / name / f"log/plots/metrics/{curve}.tsv").read_text().splitlines() for name in ("whole", "killed"))
+        columns = [index for index, column in enumerate(whole[0].split("\t")) if column != "timestamp"]
+        assert [[line.split("\t")[index] for index in columns] for line in killed] == [[line.split("\t")[index] for index in columns] for line in whole]
+
+
+def test_a_checkpoint_that_a_kill_left_unfinished_is_passed_over(tmp_path):
+    for step, whole in ((2, True), (10, True), (12, False)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if whole:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
+    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+    assert not (tmp_path / "checkpoint-12").exists()
+    assert last_checkpoint(tmp_path / "absent") is None
+
+
+def test_checkpoints_of_other_inputs_are_never_gone_on_with(rows, monkeypatch):
+    inputs = ["weights", PARAMS.model_dump(), PROFILE.model_dump(), rows, ["image hash"]]
+    others = [[*inputs[:index], ["other"], *inputs[index + 1 :]] for index in range(len(inputs))]
+    assert len({checkpoint_folder(*told) for told in [inputs, *others]}) == len(inputs) + 1
+    monkeypatch.setenv("DVC_ROOT", "/main")
+    assert checkpoint_folder(*inputs).parent == Path("/main/.checkpoints")
+
+
+def test_the_adapter_file_holds_what_was_trained(train, tmp_path):
+    model = train("run", **SHORT, mode="llm")
+    tensors = load_file(tmp_path / "run/adapter_model.safetensors")
+    trained = {name.replace(".default", "") for name, weight in model.named_parameters() if weight.requires_grad}
+    assert tensors.keys() == trained
+    assert all(tensor.abs().sum() > 0 for tensor in tensors.values())

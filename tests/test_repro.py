@@ -1,0 +1,134 @@
+"""The pipeline end to end, through DVC, on six documents: what runs, what does not, and what it costs.
+
+One project folder serves the tests of this file, in their order: each starts where the last one ended.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("letters", "receipts", "minutes")
+STAGES = ["crawl", "pdf2img", "teacher_label", "split", "train", "merge", "evaluate@base", "evaluate@tuned", "compare"]
+
+
+def make_project(folder: Path) -> None:
+    """Copy what git would clone, with six documents, a short canary and a training of four steps."""
+    for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "uv.lock", "models/base/tiny", "stages", "ocrtune"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    for kind in DOCUMENTS:
+        (folder / "data/site" / kind).mkdir(parents=True)
+        for document in sorted((ROOT / "data/site" / kind).glob("*.pdf"))[:2]:
+            shutil.copy(document, folder / "data/site" / kind)
+    (folder / "data/gold.jsonl").touch()
+    (folder / "data/canary").mkdir()
+    rows = (ROOT / "data/canary/canary.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:4]
+    (folder / "data/canary/canary.jsonl").write_text("".join(rows), encoding="utf-8")
+    shutil.copytree(ROOT / "data/canary/images", folder / "data/canary/images")
+    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    params["split"] |= {"test": 0.3, "val": 0.1}
+    params["train"] |= {"epochs": None, "max_steps": 4, "per_device_batch_size": 4, "save_steps": 2, "logging_steps": 1}
+    params["students"]["tiny"]["max_new_tokens"] = 24
+    params["compare"] |= {"draws": 200, "gate": {"max_cer_increase": None, "max_canary_increase": None}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+class Project:
+    """A DVC project in a folder of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "OCRTUNE_"))} | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1",
+            "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org"}
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A", ".")
+        self.run("git", "commit", "-qm", "state")
+
+    def repro(self, *arguments: str) -> tuple[list[str], str]:
+        """Return which stages ran, in order, and all that was printed."""
+        output = self.run("dvc", "repro", *arguments)
+        return re.findall(r"Running stage '([^']+)'", output), output
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    make_project(folder)
+    project = Project(folder)
+    project.run("git", "init", "-q")
+    project.run("dvc", "init", "-q")
+    project.commit()
+    return project
+
+
+def test_a_fresh_clone_runs_all_stages(project):
+    ran, _ = project.repro()
+    assert sorted(ran) == sorted(STAGES)
+    assert ran.index("train") < ran.index("merge") < ran.index("evaluate@tuned") < ran.index("compare")
+    report = (project.folder / "metrics/compare.md").read_text(encoding="utf-8")
+    assert "CER" in report
+    project.commit()
+
+
+def test_no_change_runs_nothing(project):
+    assert project.repro()[0] == []
+    assert "Data and pipelines are up to date" in project.run("dvc", "status")
+
+
+def test_same_input_gives_the_same_lock(project):
+    """Law 6, weights included."""
+    before = (project.folder / "dvc.lock").read_text(encoding="utf-8")
+    shutil.rmtree(project.folder / ".readings")
+    ran, _ = project.repro("-f")
+    assert sorted(ran) == sorted(STAGES)
+    assert (project.folder / "dvc.lock").read_text(encoding="utf-8") == before
+
+
+def test_a_comment_in_compare_runs_compare_alone(project):
+    with (project.folder / "stages/compare.py").open("a") as file:
+        file.write("# a comment\n")
+    assert project.repro()[0] == ["compare"]
+    project.commit()
+
+
+def test_an_experiment_changes_what_hangs_on_its_parameter_alone(project):
+    output = project.run("dvc", "exp", "run", "-n", "small", "-S", "train.lora.r=8")
+    assert re.findall(r"Running stage '([^']+)'", output) == ["train", "merge", "evaluate@tuned", "compare"]
+    shown = json.loads(project.run("dvc", "exp", "show", "--json"))
+    text = json.dumps(shown)
+    assert "small" in text
+    assert "evaluate/tuned.json" in text
+    assert '"cer"' in text
+    assert "metrics/compare.json" in project.run("dvc", "metrics", "diff", "--all")
+    project.commit()
+
+
+def test_a_new_document_costs_its_own_pages(project):
+    labelled = json.loads(json.dumps((project.folder / "data/labels/labels.jsonl").read_text().count("\n")))
+    new = sorted((ROOT / "data/site/notices").glob("*.pdf"))[0]
+    shutil.copy(new, project.folder / "data/site/letters")
+    ran, output = project.repro("split")
+    assert ran == ["crawl", "pdf2img", "teacher_label", "split"]
+    total, known, read = map(int, re.search(r"teacher text-layer: (\d+) pages, (\d+) in the store, (\d+) to read", output).groups())
+    assert known == labelled
+    assert 0 < read == total - known
+    pages = [json.loads(line) for line in (project.folder / "data/pages/pages.jsonl").read_text().splitlines()]
+    assert read == sum(page["doc_id"].startswith(new.stem) for page in pages)

@@ -1,0 +1,121 @@
+"""Scores counted by hand, their sums, and the CSV there and back."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings, strategies
+
+from ocrtune.rows import RowError
+from ocrtune.scores import SCORE_COLUMNS, count_page_edits, read_scores_csv, score_page, summarize, write_scores_csv
+
+ANY_TEXT = strategies.text(strategies.characters(codec=None), max_size=40)
+
+
+def score(page_id: str, reference: str, prediction: str, doc_id: str = "d1", **values) -> dict:
+    """Return the row of a page."""
+    return {"page_id": page_id, "doc_id": doc_id, "origin": "teacher", **score_page(reference, prediction, "nfc_ws"),
+            "finish_reason": "stop"} | values
+
+
+@pytest.mark.parametrize(("reference", "prediction", "cer", "wer", "char_f1", "word_f1"), [
+    # "qu1ck" for "quick" and "ovr" for "over": 2 edits of 43 characters, 2 of 9 words; 41 of 43 and 42 characters overlap
+    ("The quick brown fox\njumps over the lazy dog", "The qu1ck brown fox jumps ovr the lazy dog",
+     Fraction(2, 43), Fraction(2, 9), Fraction(2 * 41, 43 + 42), Fraction(2 * 7, 9 + 9)),
+    # swapped words: 6 character edits, 2 word edits, but nothing is lost from the bags
+    ("Dies ist ein Beispielsatz!", "Dies ein ist Beispielsatz!", Fraction(6, 26), Fraction(2, 4), 1, 1),
+    ("Xin chào thế giới", "Xin chao the gioi", Fraction(3, 17), Fraction(3, 4), Fraction(2 * 14, 34), Fraction(2, 8)),
+    # punctuation is read wrongly: characters count it, words don't
+    ("Ende.", "Ende!", Fraction(1, 5), 0, Fraction(8, 10), 1),
+    ("Foo", "", 1, 1, 0, 0),
+    ("Foo", "Foo bar bar", Fraction(8, 3), 2, Fraction(6, 14), Fraction(2, 4)),
+    ("e\u0301  e\u0301", "\u00e9 \u00e9\n", 0, 0, 1, 1),
+])
+def test_counted_by_hand(reference, prediction, cer, wer, char_f1, word_f1):
+    row = score_page(reference, prediction, "nfc_ws")
+    assert [row[name] for name in ("cer", "wer", "char_f1", "word_f1")] == pytest.approx([float(x) for x in (cer, wer, char_f1, word_f1)])
+
+
+@pytest.mark.parametrize(("prediction", "cer", "insertions"), [("", 0, 0), (" \n", 0, 0), ("made up", 1, 7)])
+def test_empty_reference_counts_at_most_as_wrong(prediction, cer, insertions):
+    row = score_page("", prediction, "nfc_ws")
+    assert (row["cer"], row["wer"], row["insertions"]) == (cer, cer, insertions)
+    assert row["char_f1"] == row["word_f1"] == 1 - cer
+
+
+@given(ANY_TEXT, ANY_TEXT)
+@settings(max_examples=60, deadline=None)
+def test_any_unicode_within_bounds(reference, prediction):
+    for normalizer in ("raw", "nfc_ws"):
+        row = score_page(reference, prediction, normalizer)
+        assert row["cer"] >= 0 and row["wer"] >= 0 and 0 <= row["char_f1"] <= 1 and 0 <= row["word_f1"] <= 1
+        assert row["word_matches"] <= min(row["reference_words"], row["prediction_words"])
+        assert row["char_matches"] <= min(row["reference_chars"], row["prediction_chars"])
+
+
+def test_summary_pools_counts_before_dividing():
+    rows = [score("p1", "abcd", "abcd"), score("p2", "ab", "xyabzz", "d2"), score("p3", "abcd", "", "d2", finish_reason="error"),
+            score("p4", "", "zz", "d3", origin="gold", finish_reason="length")]
+    figures = summarize(rows)
+    assert figures["edits"] == {"substitutions": 0, "insertions": 6, "deletions": 4}
+    assert figures["cer"] == pytest.approx(10 / 10) and figures["insertion_rate"] == 0.6 and figures["deletion_rate"] == 0.4
+    assert figures["mean_cer"] == pytest.approx((0 + 2 + 1 + 1) / 4) and figures["clipped_mean_cer"] == pytest.approx(3 / 4)
+    assert figures["median_cer"] == 1 and figures["perfect_rate"] == 1 / 4
+    assert figures["empty_rate"] == figures["truncated_rate"] == 1 / 4 and figures["loop_rate"] == 0
+    assert (figures["num_pages"], figures["num_documents"], figures["reference_chars"]) == (4, 3, 10)
+    assert figures["origins"] == {"gold": 1, "teacher": 3}
+    assert figures["char_f1"] == pytest.approx(2 * 6 / (10 + 12), abs=1e-6)
+
+
+def test_summary_counts_loops_and_blank_pages():
+    figures = summarize([score("p1", "Amen", "and so " * 20), score("p2", "", "")])
+    assert figures["loop_rate"] == 1 / 2
+    assert figures["empty_rate"] == 0  # nothing was there to be read
+    assert figures["perfect_rate"] == 1 / 2
+
+
+def test_all_references_empty():
+    assert summarize([score("p1", "", "")])["cer"] == 0
+    assert summarize([score("p1", "", "abc")])["cer"] == 1
+
+
+def test_no_pages_is_an_error():
+    with pytest.raises(RowError, match="no pages to score"):
+        summarize([])
+
+
+def test_csv_there_and_back(tmp_path):
+    path = tmp_path / "a" / "tuned.csv"
+    rows = [score("p2", "Haus, \"Hof\"", "Maus"), score("p1", "x", "x")]
+    assert write_scores_csv(path, rows) == 2
+    assert path.read_text().splitlines()[0] == ",".join(SCORE_COLUMNS)
+    back = read_scores_csv(path)
+    assert [row["page_id"] for row in back] == ["p1", "p2"]
+    assert {name: value for name, value in rows[0].items() if name != "is_loop"} == pytest.approx(back[1], abs=1e-6)
+    assert count_page_edits(back[1]) == count_page_edits(rows[0])
+    first = path.read_bytes()
+    write_scores_csv(path, rows[::-1])
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    (b"", "bad.csv:1: not a file of scores"),
+    (b"page_id,cer\n", "bad.csv:1: not a file of scores: columns are page_id,cer"),
+    (",".join(SCORE_COLUMNS).encode() + b"\np1,d1\n", "bad.csv:2: not a row of scores"),
+    (",".join(SCORE_COLUMNS).encode() + b"\n" + b",".join([b"x"] * 18) + b"\n", "bad.csv:2: not a row of scores"),
+    (b"\xff\xfe", "not UTF-8"),
+])
+def test_broken_csv_names_file_and_line(tmp_path, text, message):
+    path = tmp_path / "bad.csv"
+    path.write_bytes(text)
+    with pytest.raises(RowError, match=message):
+        read_scores_csv(path)
+
+
+def test_double_page_is_named(tmp_path):
+    with pytest.raises(RowError, match="'p1' occurs twice"):
+        write_scores_csv(tmp_path / "x.csv", [score("p1", "a", "a"), score("p1", "a", "b")])
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(RowError, match="no such file"):
+        read_scores_csv(tmp_path / "none.csv")
