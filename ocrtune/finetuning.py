@@ -85,9 +85,18 @@ def training_arguments(folder: Path, params: TrainParams, evaluate: bool):
 def last_checkpoint(folder: Path) -> str | None:
     """Return the newest whole checkpoint; one that a kill left unfinished is removed."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    while found and not (found[-1] / "trainer_state.json").is_file():  # written last
+    while found and not is_whole(found[-1]):
         shutil.rmtree(found.pop())
     return str(found[-1]) if found else None
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Return whether the trainer's state, the last file that a checkpoint gets, is there to its end."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
 
 
 def finetune(

@@ -57,7 +57,8 @@ def find_neighbours(lines: list[Line]) -> list[tuple[float | None, float | None]
         is_near = np.abs(vs - v) < 3 * line.height
         far = (line.core_bottom - line.core_top) / 2
         above, below = is_beside & is_near & (vs < v - far), is_beside & is_near & (vs > v + far)
-        found.append((float((vs + core)[above].max()) if above.any() else None, float((vs - core)[below].min()) if below.any() else None))
+        reach = float((vs + core)[above].max()) if above.any() else None
+        found.append((reach, float((vs - core)[below].min()) if below.any() else None))
     return found
 
 
@@ -70,7 +71,9 @@ def choose_cut(ink: np.ndarray, wanted: float, low: float, high: float) -> int:
     return int(rows[np.argmin(ink[low:high] + DISTANCE_COST * np.abs(rows - wanted))])
 
 
-def cut_line(image: Image.Image, line: Line, neighbours: tuple[float | None, float | None], padding: float) -> tuple[Image.Image, Box] | None:
+def cut_line(
+    image: Image.Image, line: Line, neighbours: tuple[float | None, float | None], padding: float
+) -> tuple[Image.Image, Box] | None:
     """Return a line's image and its box on the page; None where there is no ink, as under hidden text."""
     above, below = neighbours
     room, stray = padding * line.height, STRAY * line.height

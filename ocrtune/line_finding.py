@@ -12,7 +12,7 @@ from ocrtune.page_lines import Line
 STEEPEST = 5.0  # degrees; pages lie no more askew than this on a scanner
 STEPS = (0.25, 0.05)  # degrees, coarse then fine
 LEVEL = 0.1  # degrees
-SIDEWAYS = 3.0  # times as sharp as rows, columns of ink are lines that stand upright
+SIDEWAYS = 3.0  # with so many times the banding of rows, columns of ink are lines that stand upright; seen: 1/80 to 1/8, 9 to 17
 POINTS = 60_000  # ink pixels that measure the skew; more change nothing
 GUTTER = 2.0  # letter heights; a wider white strip, upright or level, parts blocks
 VALLEY = 0.5  # a row with less than this share of the ink of the lines beside it parts them
@@ -38,37 +38,57 @@ def usual_height(blots: Blots, least: int) -> float:
     return float(heights[ordered[np.searchsorted(reached, reached[-1] / 2)]])
 
 
-def keep_letters(blots: Blots, letter: float) -> np.ndarray:
-    """Say of each blot whether it may be of a letter: no speck, no rule, no picture."""
+def keep_letters(blots: Blots, letter: float, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Say of each blot whether it is text, and whether it is a letter: dots and accents are text only near letters."""
     heights, widths = blots.bottom - blots.top, blots.right - blots.left
-    is_speck = blots.ink < max(4, (0.12 * letter) ** 2)
     is_rule = (widths > 10 * heights) & (widths > 5 * letter) & (heights < 0.5 * letter)
     is_huge = (heights > 6 * letter) | (widths > 40 * letter)
-    return ~(is_speck | is_rule | is_huge)
+    is_letter = (heights >= 0.5 * letter) & ~is_rule & ~is_huge
+    cell = max(1, round(letter / 2))
+    rows, columns = np.nonzero(blots.draw(is_letter, shape))
+    taken = np.zeros((shape[0] // cell + 3, shape[1] // cell + 5), bool)
+    for down in (0, 1, 2):
+        for right in (0, 1, 2, 3, 4):
+            taken[rows // cell + down, columns // cell + right] = True
+    middle_y, middle_x = (blots.top + blots.bottom) // 2, (blots.left + blots.right) // 2
+    is_near = taken[middle_y // cell + 1, middle_x // cell + 2] & (blots.ink >= max(3, (0.1 * letter) ** 2))
+    return is_letter | is_near & ~is_rule & ~is_huge, is_letter
 
 
-def sharpness(ys: np.ndarray, xs: np.ndarray, angle: float) -> float:
-    """Return how unequal the rows of ink pixels are, seen at an angle in degrees: most where lines run level."""
+def count_rows(ys: np.ndarray, xs: np.ndarray, angle: float) -> np.ndarray:
+    """Return how many ink pixels each row holds, seen at an angle in degrees."""
     rows = ys - xs * np.float32(np.tan(np.radians(angle)))
-    counts = np.bincount(np.round(rows - rows.min()).astype(int)).astype(np.float64)
+    return np.bincount(np.round(rows - rows.min()).astype(int)).astype(np.float64)
+
+
+def sharpness(counts: np.ndarray) -> float:
+    """Return how abruptly the ink of rows begins and ends: most where lines run level."""
     return float((np.diff(counts) ** 2).sum())
 
 
-def measure_skew(ink: np.ndarray) -> float:
+def banding(counts: np.ndarray, letter: float) -> float:
+    """Return how much the ink of rows swings between lines and the white between them, whatever the page's size."""
+    line, many = max(1, round(letter / 2)), max(3, round(6 * letter))
+    counts = np.pad(counts, many)
+    smooth, trend = (np.convolve(counts, np.ones(width) / width, mode="same") for width in (line, many))
+    return float(((smooth - trend) ** 2).mean() / counts.mean() ** 2)
+
+
+def measure_skew(ink: np.ndarray, letter: float) -> float:
     """Return by how many degrees the lines of ink run down to the right; lines that stand upright are a `SidewaysError`."""
     ys, xs = np.nonzero(ink)
     if len(ys) < 50:
         return 0.0
     every = max(1, len(ys) // POINTS)
     ys, xs = ys[::every].astype(np.float32), xs[::every].astype(np.float32)
+    level, upright = (max(banding(count_rows(*axes, angle), letter) for angle in range(-5, 6)) for axes in ((ys, xs), (xs, ys)))
+    if upright > SIDEWAYS * level:
+        raise SidewaysError
     best, reach = 0.0, STEEPEST
     for step in STEPS:
         angles = [round(best + step * count, 2) for count in range(-round(reach / step), round(reach / step) + 1)]
-        best = max(angles, key=lambda angle: (sharpness(ys, xs, angle), -abs(angle)))
+        best = max(angles, key=lambda angle: (sharpness(count_rows(ys, xs, angle)), -abs(angle)))
         reach = step
-    upright = max(sharpness(xs, ys, angle) for angle in np.arange(-STEEPEST, STEEPEST + STEPS[0], STEPS[0]))
-    if upright > SIDEWAYS * sharpness(ys, xs, best):
-        raise SidewaysError
     return best if abs(best) >= LEVEL else 0.0
 
 
@@ -150,12 +170,14 @@ def find_extent(columns: np.ndarray, letter: float) -> tuple[int, int]:
     return full[0][0], full[-1][1]
 
 
-def read_block(ink: np.ndarray, box: tuple[int, int, int, int], number: int, letter: float) -> list[Line]:
-    """Return the lines of one block."""
+def read_block(ink: np.ndarray, letters: np.ndarray, box: tuple[int, int, int, int], number: int, letter: float) -> list[Line]:
+    """Return the lines of one block of ink; rows without letters are no line."""
     left, top, right, bottom = box
     part = ink[top:bottom, left:right]
     lines = []
     for start, end in part_rows(part.sum(axis=1).astype(np.float64), letter):
+        if not letters[top + start : top + end, left:right].any():
+            continue
         rows = part[start:end].sum(axis=1)
         core = np.nonzero(rows >= CORE * rows.max())[0]
         first, last = find_extent(part[start:end].sum(axis=0), letter)
@@ -168,18 +190,23 @@ def read_block(ink: np.ndarray, box: tuple[int, int, int, int], number: int, let
     return lines
 
 
-def find_lines(image: Image.Image, least_height: int) -> list[Line]:
-    """Return the lines of a page image in reading order; `least_height` px is the lowest line worth finding."""
-    gray = np.asarray(image.convert("L"))
-    skew = measure_skew(mark_ink(gray))
-    frame, (du, dv) = cut_frame(image.convert("L"), skew)
-    ink = mark_ink(np.asarray(frame))
+def separate_text(image: Image.Image, least_height: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return where the ink of text is, where that of its letters is, and how high a usual letter is, in px."""
+    ink = mark_ink(np.asarray(image))
     blots = find_blots(ink)
     letter = usual_height(blots, max(3, round(0.4 * least_height)))
-    if letter == 0:
-        return []
-    letters = blots.draw(keep_letters(blots, letter), ink.shape)
+    is_text, is_letter = keep_letters(blots, letter, ink.shape) if letter else [np.zeros(len(blots.ink), bool)] * 2
+    return blots.draw(is_text, ink.shape), blots.draw(is_letter, ink.shape), letter
+
+
+def find_lines(image: Image.Image, least_height: int) -> list[Line]:
+    """Return the lines of a page image in reading order; `least_height` px is the lowest line worth finding."""
+    gray = image.convert("L")
+    text, _, letter = separate_text(gray, least_height)
+    skew = measure_skew(text, letter)
+    frame, (du, dv) = cut_frame(gray, skew)
+    text, letters, letter = separate_text(frame, least_height)
     lines = []
-    for number, box in enumerate(cut_blocks(letters, letter)):
-        lines += read_block(letters, box, number, letter)
+    for number, box in enumerate(cut_blocks(text, letter)):
+        lines += read_block(text, letters, box, number, letter)
     return [replace(line, angle=skew).moved(du, dv) for line in lines]

@@ -17,7 +17,7 @@ CONTRACT = "inference.json"  # beside adapter and merged weights: how the model 
 def weights_digest(folder: Path) -> str:
     """Return one SHA-256 over a model folder's weights, configuration, tokenizer and processor."""
     digest = hashlib.sha256()
-    files = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt"))
+    files = sorted(path for path in folder.glob("*") if path.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt"))
     if not files:
         raise ValueError(f"{folder}: no model here; expected config.json and *.safetensors")
     for path in files:

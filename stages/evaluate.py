@@ -26,6 +26,8 @@ def evaluate(name: str, model: Path, folders: tuple[Path, Path, Path], predictio
     pages, splits, canary = folders
     params = load_section("evaluate", EvaluateParams)
     values = read_params()
+    if name not in params.readers:
+        raise ValueError(f"evaluate.readers has no {name!r}; it has: {', '.join(params.readers)}")
     profile = params.readers[name].reader
     if isinstance(profile, ChosenStudent):
         student = values["student"]
@@ -35,6 +37,9 @@ def evaluate(name: str, model: Path, folders: tuple[Path, Path, Path], predictio
 
     known = index_rows(read_rows(pages / "pages.jsonl", ("page_id", "image", "sha256", "text_layer")), source=str(pages))
     rows = read_rows(splits / "test.jsonl", ("page_id", "doc_id", "image", "text", "origin"))
+    index_rows(rows, source=f"{splits}/test.jsonl")
+    clean = read_rows(canary / "canary.jsonl", ("page_id", "image", "text", "sha256"))
+    index_rows(clean, source=f"{canary}/canary.jsonl")
     if not rows:
         raise ValueError(f"{splits}/test.jsonl: no pages to score; label more documents or raise split.test")
     unknown = [row["page_id"] for row in rows if row["page_id"] not in known]
@@ -52,7 +57,6 @@ def evaluate(name: str, model: Path, folders: tuple[Path, Path, Path], predictio
                              for page_id, (key, reading) in readings.items()])
     write_scores_csv(scores, scored)
 
-    clean = read_rows(canary / "canary.jsonl", ("page_id", "image", "text", "sha256"))
     clean_pages = [Page(row["page_id"], canary / row["image"], row["sha256"], row["text"]) for row in clean]
     readings = read_pages(reader, clean_pages, store, f"{name} on clean print")
     remembered = summarize([{"doc_id": "canary", "origin": "gold", "finish_reason": "stop",

@@ -83,7 +83,8 @@ def test_prompts_are_those_that_generate_gets(collator, rows, tmp_path):
 def test_a_prompts_words_come_before_the_answer(built_student, rows, tmp_path):
     """The student's own template takes no words; one that does gets them in training as in reading."""
     processor = load_processor(built_student, PROFILE)
-    processor.chat_template = "{% for m in messages %}{% for p in m.content %}{{ '<|image|>' if p.type == 'image' else p.text }}{% endfor %}<bos>{% endfor %}"
+    processor.chat_template = (
+        "{% for m in messages %}{% for p in m.content %}{{ '<|image|>' if p.type == 'image' else p.text }}{% endfor %}<bos>{% endfor %}")
     batch = AnswerCollator(processor, "Read:", tmp_path, EOS)(rows[:1])
     words = [*encode("Read:"), BOS, *encode("ab"), EOS]
     assert batch["input_ids"][0, -len(words) :].tolist() == words

@@ -80,7 +80,7 @@ TROUBLES = {
     + b'<img src="decoration.png"><iframe src="framed.pdf"></iframe>',
     "/a.pdf": make_pdf("a"),
     "/z-twin": make_pdf("a"),
-    "/page.html": b'\xff\xfe<html><p><a href="deep.bin">\xe9</b></i><table><a href=\'scan.pdf\'>',
+    "/page.html": b'<html><p><a href="deep.bin">\xe9</b></i><table><a href=\'scan.pdf\'>',
     "/deep.bin": make_pdf("deep"),
     "/scan.pdf": make_png(10),
     "/secret/s.pdf": make_pdf("secret"),

@@ -80,7 +80,7 @@ def test_blocks_are_read_from_the_mask(lengths):
 def test_a_model_that_does_not_pack_is_left_alone():
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    config = Qwen3Config(vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, num_key_value_heads=1)
+    config = Qwen3Config(vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
     model = Qwen3ForCausalLM(config)
     assert not use_packed_attention(model)
     assert model.config._attn_implementation == "sdpa"

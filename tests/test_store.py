@@ -118,7 +118,8 @@ def damage(change):
 
 
 @pytest.mark.parametrize("ruin", [
-    lambda content: b"", lambda content: content[: len(content) // 2], lambda content: b"\xff" + content, lambda content: b"[]", lambda content: b"3",
+    lambda content: b"", lambda content: content[: len(content) // 2], lambda content: b"\xff" + content,
+    lambda content: b"[]", lambda content: b"3",
     damage(lambda entry: entry.update(text="other")), damage(lambda entry: entry.update(text=3)), damage(lambda entry: entry.pop("text")),
     damage(lambda entry: entry.update(finish_reason="length")), damage(lambda entry: entry.update(key="00" * 32)),
     damage(lambda entry: entry.pop("checksum")),

@@ -1,0 +1,147 @@
+"""Each test page is scored once, a failed one as an empty prediction; clean print shows what was forgotten."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import page_row
+
+from ocrtune.rows import read_rows, write_rows
+from ocrtune.scores import SCORE_COLUMNS, read_scores_csv
+from stages.evaluate import main
+
+PAGES, SPLITS, CANARY = Path("data/pages"), Path("data/splits"), Path("data/canary")
+OUTS = PREDICTIONS, SUMMARY, SCORES = Path("data/predictions/x.jsonl"), Path("metrics/evaluate/x.json"), Path("metrics/evaluate/x.csv")
+READ = ["abc def", "same", None, "long text"]  # the reader's: what the PDF says
+TRUE = ["abd def", "same", "lost page", "long"]  # the labels
+
+
+@pytest.fixture
+def corpus(project):
+    """Write four pages of two documents, all of them in the test split, and a canary of two lines."""
+    project.params["evaluate"] = {"normalizer": "nfc_ws", "readers": {"x": {"model": "params.yaml", "reader": {"type": "text-layer"}}}}
+    project.save()
+    rows = [page_row(PAGES, f"doc{number % 2}", number, text) | {"text_layer": READ[number]} for number, text in enumerate(TRUE)]
+    write_rows(PAGES / "pages.jsonl", rows)
+    examples = [{"page_id": row["page_id"], "doc_id": row["doc_id"], "image": f"../pages/{row['image']}", "text": text,
+                 "origin": "gold" if text == "same" else "teacher"} for row, text in zip(rows, TRUE, strict=True)]
+    write_rows(SPLITS / "test.jsonl", examples)
+    clean = [page_row(CANARY, "canary", number, text) for number, text in enumerate(["clean", "print"])]
+    write_rows(CANARY / "canary.jsonl", [
+        {"page_id": row["page_id"], "image": row["image"], "text": row["text_layer"], "sha256": row["sha256"]} for row in clean])
+    return project
+
+
+def evaluate(model=Path("params.yaml")) -> dict:
+    main("x", model, PAGES, SPLITS, CANARY, *OUTS)
+    return json.loads(SUMMARY.read_text())
+
+
+def fails(capsys, model=Path("params.yaml")) -> str:
+    with pytest.raises(SystemExit) as stop:
+        evaluate(model)
+    assert stop.value.code == 1
+    assert not any(path.exists() for path in OUTS)
+    return capsys.readouterr().err
+
+
+def test_counts_of_each_page_are_those_a_person_counts(corpus, capsys):
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    figures = evaluate()
+    scores = {row["page_id"]: row for row in read_scores_csv(SCORES)}
+    edits = {name: tuple(row[kind] for kind in ("substitutions", "insertions", "deletions")) for name, row in scores.items()}
+    assert edits == {"doc0_p0": (1, 0, 0), "doc1_p1": (0, 0, 0), "doc0_p2": (0, 0, 9), "doc1_p3": (0, 5, 0)}
+    assert figures["reference_chars"] == 7 + 4 + 9 + 4
+    assert figures["cer"] == round(15 / 24, 6)  # 1 + 0 + 9 + 5 edits
+    assert (figures["num_pages"], figures["num_documents"], figures["origins"]) == (4, 2, {"gold": 1, "teacher": 3})
+    assert (figures["perfect_rate"], figures["empty_rate"]) == (0.25, 0.25)
+    assert (figures["reader"], figures["normalizer"]) == ("x", "nfc_ws@1")
+    assert SCORES.read_text().splitlines()[0].split(",") == list(SCORE_COLUMNS)
+    assert "evaluate x: 4 in, 4 out, 0 refused" in capsys.readouterr().out
+    assert all(path.read_bytes() == content for path, content in before.items())
+    written = {path for path in Path().rglob("*") if path.is_file()} - before.keys()
+    assert {path for path in written if path.parts[0] != ".readings"} == set(OUTS)
+
+
+def test_a_failed_page_is_an_empty_prediction_and_never_skipped(corpus):
+    evaluate()
+    failed = {row["page_id"]: row for row in read_scores_csv(SCORES)}["doc0_p2"]
+    assert (failed["finish_reason"], failed["prediction_chars"], failed["cer"]) == ("none", 0, 1.0)
+    predictions = {row["page_id"]: row for row in read_rows(PREDICTIONS, ("page_id", "text", "key", "finish_reason"))}
+    assert predictions.keys() == {"doc0_p0", "doc1_p1", "doc0_p2", "doc1_p3"}
+    assert predictions["doc0_p2"]["text"] == ""
+
+
+def test_a_second_run_reads_nothing_and_writes_the_same_bytes(corpus, capsys):
+    evaluate()
+    before = [path.read_bytes() for path in OUTS]
+    write_rows(SPLITS / "test.jsonl", read_rows(SPLITS / "test.jsonl")[::-1], key=None)
+    evaluate()
+    assert [path.read_bytes() for path in OUTS] == before
+    assert "x: 4 pages, 4 in the store, 0 to read" in capsys.readouterr().out
+
+
+def test_a_changed_normalizer_scores_again_without_reading(corpus, capsys):
+    rows = read_rows(PAGES / "pages.jsonl")
+    write_rows(PAGES / "pages.jsonl", [row | {"text_layer": row["text_layer"] and f" {row['text_layer']}\n"} for row in rows])
+    assert evaluate()["edits"]["insertions"] == 5
+    corpus.params["evaluate"]["normalizer"] = "raw"
+    corpus.save()
+    figures = evaluate()
+    assert (figures["edits"]["insertions"], figures["normalizer"]) == (5 + 2 * 3, "raw@1")
+    assert "x: 4 pages, 4 in the store, 0 to read" in capsys.readouterr().out
+
+
+def test_clean_print_is_read_too_and_counts_apart(corpus, student):
+    """An untrained student reads nothing right: no line of the canary, no page of the test split."""
+    corpus.params["evaluate"]["readers"]["x"] = {"model": "models/base", "reader": {"type": "student"}}
+    corpus.params["students"]["tiny"]["max_new_tokens"] = 3
+    corpus.save()
+    figures = evaluate(Path("models/base"))
+    assert figures["canary"]["num_lines"] == 2
+    assert figures["canary"]["cer"] > 0.5
+    assert figures["num_pages"] == 4
+    assert {row["page_id"] for row in read_rows(PREDICTIONS)} == {row["page_id"] for row in read_rows(PAGES / "pages.jsonl")}
+
+
+def test_a_torn_image_counts_as_an_empty_prediction(corpus, student):
+    corpus.params["evaluate"]["readers"]["x"] = {"model": "models/merged", "reader": {"type": "student"}}
+    corpus.params["students"]["tiny"]["max_new_tokens"] = 3
+    corpus.save()
+    shutil.move(student, "models/merged")
+    torn = PAGES / "images" / "doc1_p1.png"
+    torn.write_bytes(torn.read_bytes()[:70])
+    evaluate(Path("models/merged"))
+    row = {row["page_id"]: row for row in read_scores_csv(SCORES)}["doc1_p1"]
+    assert (row["finish_reason"], row["deletions"], row["cer"]) == ("error", 4, 1.0)
+
+
+def test_a_page_of_another_rendering_is_refused(corpus, capsys):
+    write_rows(PAGES / "pages.jsonl", read_rows(PAGES / "pages.jsonl")[1:])
+    assert "data/splits/test.jsonl: doc0_p0 and 0 more are no pages of data/pages; run split again" in fails(capsys)
+
+
+@pytest.mark.parametrize(("path", "rows", "message"), [
+    (SPLITS / "test.jsonl", lambda rows: [], "no pages to score"),
+    (SPLITS / "test.jsonl", lambda rows: [*rows, rows[0]], "'doc0_p0' occurs twice"),
+    (SPLITS / "test.jsonl", lambda rows: [{"page_id": "a"}], "test.jsonl:1: not a row: missing doc_id, image, text, origin"),
+    (PAGES / "pages.jsonl", lambda rows: [*rows, rows[0]], "'doc0_p0' occurs twice"),
+    (CANARY / "canary.jsonl", lambda rows: [*rows, rows[0]], "'canary_p0' occurs twice"),
+    (CANARY / "canary.jsonl", lambda rows: [{"page_id": "a"}], "canary.jsonl:1: not a row: missing image, text, sha256"),
+])
+def test_what_does_not_belong_together_is_refused_before_anything_is_written(corpus, capsys, path, rows, message):
+    write_rows(path, rows(read_rows(path)), key=None)
+    assert message in fails(capsys)
+
+
+def test_an_unknown_reader_is_named(corpus, capsys):
+    with pytest.raises(SystemExit):
+        main("y", Path("params.yaml"), PAGES, SPLITS, CANARY, *OUTS)
+    assert "evaluate.readers has no 'y'; it has: x" in capsys.readouterr().err
+
+
+def test_it_runs_as_a_stage_does(corpus):
+    status, output = corpus.run("-m", "stages.evaluate", "x", "params.yaml", PAGES, SPLITS, CANARY, *OUTS)
+    assert status == 0, output
+    assert "CER 0.6250" in output

@@ -1,0 +1,182 @@
+"""The merge gate opens for a merged model that reads as its adapter does, and for no other."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import page_row
+from safetensors.torch import load_file, save_file
+
+from ocrtune.merging import count_changed, end_token, load_trained
+from ocrtune.params.students import StudentProfile
+from ocrtune.rows import write_rows
+from ocrtune.vlm import generate_texts, load_model, load_processor, open_image
+from stages.merge import main as merge
+from stages.train import main as train
+
+PROFILE = StudentProfile(prompt="", max_new_tokens=8)
+TEXTS = ["ab", "cat 1", "dog", "Zug 22"]
+BASE, ADAPTER, PAGES, SPLITS = map(Path, ("models/base/tiny", "models/adapter", "data/pages", "data/splits"))
+MERGED, REPORT, LOG = map(Path, ("models/merged", "metrics/merge.json", "metrics/train"))
+
+
+@pytest.fixture(scope="module")
+def trained(built_student, tmp_path_factory):
+    """Return a project's folder after `train`: four lines, a LoRA adapter, and full weights in models/full."""
+    from conftest import Project
+
+    folder = tmp_path_factory.mktemp("project")
+    project = Project(folder)
+    shutil.copytree(built_student, folder / BASE)
+    rows = [page_row(folder / PAGES, "doc", number, text, 80) for number, text in enumerate(TEXTS, 1)]
+    write_rows(folder / PAGES / "pages.jsonl", rows)
+    examples = [{"page_id": row["page_id"], "doc_id": "doc", "image": f"../pages/{row['image']}", "text": row["text_layer"],
+                 "origin": "teacher"} for row in rows]
+    for name, part in (("train", examples), ("val", examples[:3]), ("test", [])):
+        write_rows(folder / SPLITS / f"{name}.jsonl", part)
+    project.params["students"]["tiny"] |= {"max_new_tokens": 8}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for method, out in (("full", Path("models/full")), ("lora", ADAPTER)):
+            project.params["train"] |= {"method": method, "epochs": None, "max_steps": 6, "learning_rate": 0.01, "warmup_steps": 0,
+                                        "per_device_batch_size": 2}
+            project.save()
+            train(BASE, PAGES, SPLITS, out, LOG)
+    return folder
+
+
+@pytest.fixture
+def project_folder(trained, tmp_path, monkeypatch) -> Path:
+    """Return a copy of the trained project, as the current folder."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fails(capsys, adapter=ADAPTER) -> str:
+    with pytest.raises(SystemExit) as stop:
+        merge(BASE, adapter, PAGES, SPLITS, MERGED, REPORT)
+    assert stop.value.code == 1
+    return capsys.readouterr().err
+
+
+def change_tensors(path: Path, change) -> None:
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, {"format": "pt"})
+
+
+def test_the_gate_opens_and_the_merged_model_needs_nothing_else(project_folder, capsys):
+    merge(BASE, ADAPTER, PAGES, SPLITS, MERGED, REPORT)
+    figures = json.loads(REPORT.read_text())
+    assert (figures["num_pages"], figures["equal_texts"]) == (3, 3)
+    assert 0 <= figures["logit_difference"] < 1e-5
+    assert figures["changed_tensors"] > 20
+    assert "merge: " in capsys.readouterr().out
+    shutil.rmtree(BASE)
+    shutil.rmtree(ADAPTER)
+    images = [open_image(SPLITS / f"../pages/images/doc_p{number}.png") for number in (1, 2)]
+    model = load_model(MERGED, PROFILE)
+    assert len(generate_texts(model, load_processor(MERGED, PROFILE), images, PROFILE)) == 2
+    assert json.loads((MERGED / "inference.json").read_text())["prompt"] == ""
+
+
+def test_any_machine_loads_the_merged_model(project_folder):
+    """Our attention is for our processes: what is saved must load where nobody registered it."""
+    from transformers import AutoModelForImageTextToText
+
+    merge(BASE, ADAPTER, PAGES, SPLITS, MERGED, REPORT)
+    assert "packed" not in (MERGED / "config.json").read_text()
+    assert "attn_implementation" not in (MERGED / "config.json").read_text()
+    assert AutoModelForImageTextToText.from_pretrained(MERGED).config.vision_config._attn_implementation == "sdpa"
+
+
+def test_merging_twice_gives_the_same_bytes_without_a_machines_paths(project_folder):
+    contents = []
+    for _ in range(2):
+        shutil.rmtree(MERGED, ignore_errors=True)
+        merge(BASE, ADAPTER, PAGES, SPLITS, MERGED, REPORT)
+        contents.append({path.name: path.read_bytes() for path in [*MERGED.iterdir(), REPORT]})
+    assert contents[0] == contents[1]
+    trained_files = [path for path in ADAPTER.iterdir() if path.suffix == ".json"]
+    assert trained_files
+    assert all(str(project_folder.parent).encode() not in path.read_bytes() for path in [*trained_files, *MERGED.glob("*.json")])
+
+
+def test_fully_trained_weights_pass_the_gate_too(project_folder):
+    assert not (Path("models/full") / "adapter_config.json").exists()
+    assert "packed" not in Path("models/full/config.json").read_text()
+    merge(BASE, Path("models/full"), PAGES, SPLITS, MERGED, REPORT)
+    assert json.loads(REPORT.read_text())["logit_difference"] == 0
+
+
+def test_a_merged_model_that_reads_otherwise_fails(project_folder, capsys, monkeypatch):
+    """Weights damaged between saving and reading back are what the gate is for."""
+    from transformers import LightOnOcrForConditionalGeneration as Model
+
+    save = Model.save_pretrained
+
+    def save_damaged(model, folder, **options):
+        save(model, folder, **options)
+        change_tensors(folder / "model.safetensors", lambda tensors: tensors[sorted(tensors)[0]].mul_(1.5))
+
+    monkeypatch.setattr(Model, "save_pretrained", save_damaged)
+    assert "does not read as the adapter does (see metrics/merge.json)" in fails(capsys)
+    assert json.loads(REPORT.read_text())["logit_difference"] > 1e-4
+
+
+def test_an_adapter_that_changes_nothing_fails(project_folder, capsys):
+    change_tensors(ADAPTER / "adapter_model.safetensors", lambda tensors: [tensor.zero_() for tensor in tensors.values()])
+    assert "does not read as the adapter does" in fails(capsys)
+    assert json.loads(REPORT.read_text())["changed_tensors"] == 0
+
+
+def test_an_adapter_of_another_base_fails(project_folder, capsys):
+    change_tensors(BASE / "model.safetensors", lambda tensors: tensors[sorted(tensors)[0]].add_(1))
+    assert "trained on another base than models/base/tiny; run train again" in fails(capsys)
+
+
+def swap_first(change):
+    def swapped(tensors: dict) -> None:
+        name = sorted(tensors)[0]
+        change(tensors, name, tensors[name])
+    return swapped
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda tensors, name, tensor: tensors.pop(name), "did not reach the model"),
+    (lambda tensors, name, tensor: tensors.update({name.replace("layers.0", "layers.9"): tensor.clone()}), "did not reach the model"),
+    (lambda tensors, name, tensor: tensors.update({name: torch.cat([tensor, tensor])}), "does not fit"),
+])
+def test_an_adapter_that_lost_or_won_tensors_fails(project_folder, capsys, change, message):
+    change_tensors(ADAPTER / "adapter_model.safetensors", swap_first(change))
+    output = fails(capsys)
+    assert message in output
+    assert "is this the adapter of another base?" in output
+
+
+def test_pages_of_other_splits_fail(project_folder, capsys):
+    write_rows(PAGES / "pages.jsonl", [{"page_id": "other"}])
+    assert "doc_p1 is no page of data/pages; run split again" in fails(capsys)
+
+
+def test_changed_tensors_are_counted_beyond_rounding_and_names_must_agree(tmp_path):
+    weights = {"a": torch.randn(4, 4), "b": torch.randn(4)}
+    base = {key: value.half() for key, value in weights.items()}
+    same = {key: value.float() for key, value in base.items()}
+    renamed = {"a": same["a"], "c": same["b"]}
+    for name, tensors in {"base": base, "same": same, "one": same | {"a": same["a"] + 0.01}, "renamed": renamed}.items():
+        (tmp_path / name).mkdir()
+        save_file(tensors, tmp_path / name / "model.safetensors")
+    assert count_changed(tmp_path / "base", tmp_path / "same") == 0
+    assert count_changed(tmp_path / "base", tmp_path / "one") == 1
+    with pytest.raises(ValueError, match="tensors differ in name from the base's: b, c"):
+        count_changed(tmp_path / "base", tmp_path / "renamed")
+
+
+def test_the_trained_model_is_read_in_full_precision(project_folder):
+    model = load_trained(BASE, ADAPTER, PROFILE.model_copy(update={"dtype": "bfloat16"}))
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert end_token(model) == load_processor(BASE, PROFILE).tokenizer.eos_token_id

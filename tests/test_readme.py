@@ -1,0 +1,73 @@
+"""README.md tells what there is: each stage, tool and section, the two commands, and paths that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+ROOMS = ("stages", "tools", "ocrtune", "tests", "benchmarks", "data/site", "data/canary", "data/gold.jsonl", "models/base")
+
+pytestmark = pytest.mark.skipif(not README.is_file(), reason="README.md is not there yet")
+
+
+def text() -> str:
+    return README.read_text(encoding="utf-8")
+
+
+def scripts(room: str) -> list[str]:
+    return sorted(path.stem for path in (ROOT / room).glob("*.py") if path.stem != "__init__")
+
+
+def named(word: str, document: str) -> bool:
+    """Return whether a document names a word, alone or as part of a dotted name or path."""
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", document) is not None
+
+
+def paths_in(document: str) -> set[str]:
+    """Return the paths of the repository that a document names: targets of relative links, and words that begin with a room."""
+    links = {target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", document) if not re.match(r"[a-z]+:|#", target)}
+    rooms = "|".join(map(re.escape, ROOMS))
+    words = re.findall(rf"(?<![\w./-])((?:{rooms})/[\w./-]*\w)", document)
+    return {path for path in links if path} | {word for word in words if "..." not in word}
+
+
+@pytest.mark.parametrize("room", ["stages", "tools"])
+def test_each_script_is_named(room):
+    assert [name for name in scripts(room) if not named(name, text())] == []
+
+
+def test_each_section_of_params_is_named():
+    sections = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert [name for name in sections if not named(name, text())] == []
+
+
+def test_the_two_commands_are_those_of_the_machine_that_checks_us():
+    assert "./run dvc repro" in text()
+    assert "./run pytest" in text()
+    assert (ROOT / "run").stat().st_mode & 0o111
+    check = ROOT / ".ci" / "run"
+    if check.is_file():
+        assert re.search(r"^\s*(exec\s+)?\./run pytest", check.read_text(), re.MULTILINE)
+
+
+def written_by_stages() -> set[str]:
+    """Return the paths that the pipeline writes: they are there after `dvc repro` alone."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"].values()
+    return {path for stage in stages for name in ("outs", "metrics", "plots") for path in stage.get(name, [])
+            for path in ([path] if isinstance(path, str) else path)}
+
+
+def test_each_path_exists():
+    # What a reader is told to make (models/base/<name>) has angle brackets, which end a path here.
+    assert [path for path in sorted(paths_in(text()) - written_by_stages()) if not (ROOT / path).exists()] == []
+
+
+def test_a_false_path_or_name_would_be_seen():
+    document = "See [the log](LOG.md#one), [a page](https://a.b/c), `stages/absent.py`, `python -m tools.infer`, "
+    document += "models/base/<name>, data/site/x.pdf"
+    assert paths_in(document) == {"LOG.md", "stages/absent.py", "data/site/x.pdf"}
+    assert named("infer", document)
+    assert not named("tool", document)

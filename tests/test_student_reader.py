@@ -1,0 +1,73 @@
+"""A student reads each page in batches; what it can't open is an empty answer, and its weights are its identity."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import draw_line
+
+from ocrtune.params.students import StudentProfile
+from ocrtune.params.teachers import Local
+from ocrtune.readers.open import open_reader
+from ocrtune.reading import Page, Reading
+
+PROFILE = StudentProfile(prompt="", max_new_tokens=4, batch_size=3)
+
+
+def open_student(folder: Path, **change):
+    return open_reader(Local(model=str(folder), **PROFILE.model_dump() | change))
+
+
+@pytest.fixture
+def pages(tmp_path) -> list[Page]:
+    """Draw lines of two widths, one after the other."""
+    images = [tmp_path / f"{number}.png" for number in range(7)]
+    return [Page(f"p{number}", image, draw_line(image, str(number) * 3, 64 + 64 * (number % 2))) for number, image in enumerate(images)]
+
+
+def read(reader, pages) -> dict[str, Reading]:
+    readings = list(reader.read(pages))
+    assert len(readings) == len(pages)
+    return {page.page_id: reading for page, reading in readings}
+
+
+def test_a_torn_image_alone_fails(student, pages, capfd):
+    pages[1].image.write_bytes(pages[1].image.read_bytes()[:60])  # opens, but its pixels end
+    pages[2].image.write_bytes(b"no image")
+    pages[3].image.unlink()
+    readings = read(open_student(student), pages)
+    assert {name for name, reading in readings.items() if reading == Reading("", "error")} == {"p1", "p2", "p3"}
+    assert readings.keys() == {page.page_id for page in pages}
+    output = capfd.readouterr().out
+    assert all(f"{name}: not read: " in output for name in ("p1", "p2", "p3"))
+
+
+def test_batches_leave_the_answers(student, pages):
+    readings = read(open_student(student), pages)
+    assert {reading.finish_reason for reading in readings.values()} <= {"stop", "length"}
+    assert len({reading.text for reading in readings.values()}) > 1
+    assert read(open_student(student, batch_size=1), pages[::-1]) == readings
+
+
+def test_a_text_cut_off_is_told(student, pages):
+    whole = read(open_student(student, max_new_tokens=60), pages)
+    cut = read(open_student(student, max_new_tokens=1), pages)
+    assert all(reading.finish_reason == "length" and len(reading.text) <= 1 for reading in cut.values())
+    assert all(whole[name].text.startswith(reading.text) for name, reading in cut.items())
+
+
+def test_its_identity_hangs_on_weights_and_settings(student):
+    identities = [open_student(student, **change).identity for change in (
+        {}, {"prompt": "x"}, {"max_new_tokens": 5}, {"dtype": "bfloat16"}, {"image": {"do_resize": False}})]
+    (student / "config.json").write_text((student / "config.json").read_text() + " ")
+    identities.append(open_student(student).identity)
+    assert len({json.dumps(identity) for identity in identities}) == len(identities)
+    assert open_student(student, batch_size=1).identity == identities[-1]
+
+
+def test_a_student_that_is_not_there_says_what_to_put_there(tmp_path):
+    (tmp_path / "models").mkdir()
+    with pytest.raises(ValueError, match=r"models: no model here; expected config\.json"):
+        open_student(tmp_path / "models")
+    with pytest.raises(ValueError, match=r"absent: no model here; expected config\.json"):
+        open_student(tmp_path / "absent")
