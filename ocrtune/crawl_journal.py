@@ -7,7 +7,6 @@ outcome is one line, written at once, after its document's bytes, which are name
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -53,7 +52,7 @@ class Journal:
         if not self.body(sha256).exists():
             partial = self.bodies / f".{sha256}.partial"
             partial.write_bytes(content)
-            os.replace(partial, self.body(sha256))
+            partial.replace(self.body(sha256))
         return sha256
 
     def write(self, outcome: Outcome) -> None:

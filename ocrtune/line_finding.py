@@ -1,5 +1,6 @@
 """Find lines of text by their ink, for pages without a text layer: straighten, cut into blocks, project onto the margin."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -109,12 +110,12 @@ def cut_blocks(ink: np.ndarray, letter: float, left: int = 0, top: int = 0) -> l
     boxes: list[tuple[int, int, int, int]] = []
     if height > 3 * letter and (gaps := find_gaps(~ink.any(axis=0), GUTTER * letter)):
         edges = [0, *(sum(gap) // 2 for gap in gaps), width]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in itertools.pairwise(edges):
             boxes += cut_blocks(ink[:, start:end], letter, left + start, top)
         return boxes
     if gaps := find_gaps(~ink.any(axis=1), GUTTER * letter):
         edges = [0, *(sum(gap) // 2 for gap in gaps), height]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in itertools.pairwise(edges):
             boxes += cut_blocks(ink[start:end], letter, left, top + start)
         return boxes
     return [(left, top, left + width, top + height)]
@@ -185,7 +186,7 @@ def read_block(ink: np.ndarray, letters: np.ndarray, box: tuple[int, int, int, i
             Line(
                 left=left + first, right=left + last, top=top + start, bottom=top + end,
                 core_top=top + start + int(core[0]), core_bottom=top + start + int(core[-1]) + 1, block=number,
-            )  # fmt: skip
+            )
         )
     return lines
 

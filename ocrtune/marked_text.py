@@ -17,7 +17,7 @@ MOST_CHARS = 1200
 def name_char(char: str) -> str:
     """Return a visible stand-in for what can't be seen or would rule its surroundings: controls, format marks, surrogates."""
     kind = unicodedata.category(char)
-    if char in " \u200c\u200d" or kind[0] != "C" and kind not in ("Zl", "Zp", "Zs"):
+    if char in " \u200c\u200d" or (kind[0] != "C" and kind not in ("Zl", "Zp", "Zs")):
         return char
     return "↵" if char == "\n" else f"⟨U+{ord(char):04X}⟩"
 

@@ -55,7 +55,6 @@ def merge(base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dic
     expected = answer_logits(model, collator, rows)
     texts = generate_texts(model, processor, pictures, profile)
     whole = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
-    whole.config.vision_config._attn_implementation = None
     whole.to(getattr(torch, profile.dtype)).save_pretrained(merged)
     processor.save_pretrained(merged)
     del model, whole

@@ -54,7 +54,7 @@ def write_pages(document: dict, folder: Path, out: Path, params: Pdf2imgParams) 
                 "page_id": page_id, "doc_id": doc_id, "page": piece.page, "line": piece.number,
                 "box": list(piece.box) if piece.box else None, "image": file, "width": piece.image.width,
                 "height": piece.image.height, "sha256": hashlib.sha256(content).hexdigest(), "text_layer": piece.text_layer,
-            }  # fmt: skip
+            }
         )
     return rows, refused
 

@@ -10,11 +10,11 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from matplotlib import font_manager, ft2font  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
+from matplotlib import font_manager, ft2font
+from matplotlib.figure import Figure
 
-from ocrtune.changed_pages import ChangedPage, Confusion  # noqa: E402
-from ocrtune.comparison import Comparison  # noqa: E402
+from ocrtune.changed_pages import ChangedPage, Confusion
+from ocrtune.comparison import Comparison
 
 BEFORE, AFTER, INK, FAINT = "#d98c21", "#0b66a8", "#222222", "#c8c8c8"
 STYLE = {"font.family": "DejaVu Sans", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#888888",
@@ -152,7 +152,7 @@ def draw_readers(comparison: Comparison) -> Figure:
     figure = Figure(figsize=(8, 1.0 + 0.4 * len(comparison.readers)), layout="constrained")
     axis = figure.subplots()
     colors = [BEFORE, AFTER] + ["#777777"] * (len(comparison.readers) - 2)
-    for place, (reader, cer, interval) in enumerate(zip(comparison.readers, comparison.cers, comparison.intervals, strict=True)):
+    for place, (_reader, cer, interval) in enumerate(zip(comparison.readers, comparison.cers, comparison.intervals, strict=True)):
         low, high = interval or (cer, cer)
         axis.hlines(place, 100 * low, 100 * high, color=colors[place], linewidth=3, alpha=0.4)
         axis.scatter(100 * cer, place, color=colors[place], s=40, zorder=2)

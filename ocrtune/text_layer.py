@@ -1,5 +1,6 @@
 """Read the lines of a PDF page's own text layer, visible or not (render mode 3 lies under many a scan)."""
 
+import itertools
 import math
 import re
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def restore_spaces(characters: list[tuple[str, float, float]], size: float) -> s
 
     A gap counts only against the line's usual gap, since letters may be set wide apart on purpose.
     """
-    gaps = [after[1] - before[2] for before, after in zip(characters, characters[1:], strict=False)]
+    gaps = [after[1] - before[2] for before, after in itertools.pairwise(characters)]
     solid = [gap for gap, before, after in zip(gaps, characters, characters[1:], strict=False)
              if not before[0].isspace() and not after[0].isspace()]  # fmt: skip
     limit = LOST_SPACE * size + max(0.0, median(solid) if solid else 0.0)
@@ -75,7 +76,7 @@ def read_piece(line: dict, block: int, matrix: pymupdf.Matrix, zoom: float) -> P
         text = "".join(char["c"] for char, _ in boxes)
         return Piece(text.strip(), angle, left, right, bottom, size, bottom - top, 0.0, block)
     left, right = min(box[0] for _, box in boxes), max(box[2] for _, box in boxes)
-    is_leftward = any(char["bidi"] % 2 for char in spans) or direction.x < 0 and angle == 0
+    is_leftward = any(char["bidi"] % 2 for char in spans) or (direction.x < 0 and angle == 0)
     places = [(char["c"], box[0], box[2]) for char, box in boxes]
     text = "".join(place[0] for place in places) if is_leftward else restore_spaces(places, size)
     origin = pymupdf.Point(*main["origin"]) * matrix
@@ -115,7 +116,7 @@ def join_pieces(pieces: list[Piece]) -> list[list[Piece]]:
 def join_text(line: list[Piece]) -> str:
     """Return the text of a line's pieces, a space where there is a gap."""
     text = line[0].text
-    for before, after in zip(line, line[1:], strict=False):
+    for before, after in itertools.pairwise(line):
         text += (" " if after.left - before.right > LOST_SPACE * after.size else "") + after.text
     return text
 

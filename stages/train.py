@@ -1,6 +1,6 @@
 """Fine-tune the student on the train split.
 
-    python -m stages.train models/base/tiny data/pages data/splits models/adapter metrics/train
+    python -m stages.train models/base/tiny data/pages data/splits data/rehearsal models/adapter metrics/train
 """
 
 from pathlib import Path
@@ -9,8 +9,24 @@ from typing import Annotated
 import typer
 
 
-def train(base: Path, pages: Path, splits: Path, adapter: Path, log: Path) -> None:
-    """Write the adapter (or, with method full, the weights) and the curves of a training."""
+def take_rehearsal(folder: Path, splits: Path, wanted: int) -> list[dict]:
+    """Return `wanted` rows of clean print, over and over where there are fewer, with images as seen from `splits`."""
+    import os
+    from itertools import cycle, islice
+
+    from ocrtune.rows import read_rows
+
+    if not wanted:
+        return []
+    rows = read_rows(folder / "rehearsal.jsonl", ("page_id", "image", "text", "sha256"))
+    if not rows:
+        raise ValueError(f"{folder}/rehearsal.jsonl: empty; set train.rehearsal to 0 or put lines there")
+    away = os.path.relpath(folder, splits)
+    return list(islice(cycle({**row, "image": f"{away}/{row['image']}"} for row in rows), wanted))
+
+
+def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path) -> None:
+    """Write the adapter (or, with method full, the weights) and the curves of a training; `folders`: pages, splits, rehearsal."""
     import shutil
 
     from ocrtune.finetuning import checkpoint_folder, finetune
@@ -20,6 +36,7 @@ def train(base: Path, pages: Path, splits: Path, adapter: Path, log: Path) -> No
     from ocrtune.rows import read_rows, write_json
     from ocrtune.vlm import CONTRACT, weights_digest
 
+    pages, splits, rehearsal = folders
     values = read_params()
     params = load_section("train", TrainParams)
     student = values["student"]
@@ -36,8 +53,10 @@ def train(base: Path, pages: Path, splits: Path, adapter: Path, log: Path) -> No
     if unknown:
         raise ValueError(f"{splits}: {unknown[0]} and {len(unknown) - 1} more are no pages of {pages}; run split again")
     images = [hashes[row["page_id"]] for part in rows.values() for row in part]
-    checkpoints = checkpoint_folder(digest, params.model_dump(), profile.model_dump(), rows, images)
-    print(f"train: {len(rows['train'])} examples, {len(rows['val'])} to validate", flush=True)
+    clean = take_rehearsal(rehearsal, splits, round(params.rehearsal * len(rows["train"])))
+    print(f"train: {len(rows['train'])} examples and {len(clean)} of clean print, {len(rows['val'])} to validate", flush=True)
+    rows["train"] += clean
+    checkpoints = checkpoint_folder(digest, params.model_dump(), profile.model_dump(), rows, [*images, *(row["sha256"] for row in clean)])
     model = finetune(base, profile, params, rows, splits, log, checkpoints)
     model.save_pretrained(adapter)
     (adapter / "README.md").unlink(missing_ok=True)  # peft's empty card
@@ -50,6 +69,7 @@ def main(
     base: Annotated[Path, typer.Argument(help="the student's folder")],
     pages: Annotated[Path, typer.Argument(help="folder of pages.jsonl and images")],
     splits: Annotated[Path, typer.Argument(help="folder of train.jsonl and val.jsonl")],
+    rehearsal: Annotated[Path, typer.Argument(help="folder of rehearsal.jsonl: clean print to mix in")],
     adapter: Annotated[Path, typer.Argument(help="folder to write the adapter to")],
     log: Annotated[Path, typer.Argument(help="folder to write the curves to")],
 ) -> None:
@@ -57,7 +77,7 @@ def main(
     from ocrtune.params.load import report_errors
 
     with report_errors():
-        train(base, pages, splits, adapter, log)
+        train(base, (pages, splits, rehearsal), adapter, log)
 
 
 if __name__ == "__main__":

@@ -337,7 +337,7 @@ def test_command_exits_1_when_the_gate_fails(project):
 
 
 def test_confusion_labels_are_drawable():
-    from ocrtune.plots import show, shorten_name
+    from ocrtune.plots import shorten_name, show
 
     assert [show(text) for text in ("", " ", "ſ", "台", "\0", "\ud800")] == ["(nothing)", "␣", "ſ", "U+53F0", "U+0000", "U+D800"]
     assert len(shorten_name("x" * 99)) <= 36

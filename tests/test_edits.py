@@ -1,5 +1,7 @@
 """Edits, counted by hand and by property."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings, strategies
 
@@ -52,7 +54,7 @@ def test_pieces_spell_both_texts_and_alternate(reference, prediction):
     assert "".join(piece.reference for piece in pieces) == reference
     assert "".join(piece.prediction for piece in pieces) == prediction
     assert all((piece.reference == piece.prediction) == piece.is_equal for piece in pieces)
-    assert all(one.is_equal != two.is_equal for one, two in zip(pieces, pieces[1:]))
+    assert all(one.is_equal != two.is_equal for one, two in itertools.pairwise(pieces))
 
 
 @given(ANY_TEXT | NEAR_TEXT, ANY_TEXT | NEAR_TEXT)

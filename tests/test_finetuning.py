@@ -1,5 +1,6 @@
 """Fine-tuning learns, adapts the towers it is told to, and gives the same bytes, killed or not."""
 
+import json
 import os
 import signal
 import time
@@ -131,12 +132,18 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(train, rows, bui
         time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    assert 2 <= int(last_checkpoint(folder / "killed/checkpoints").rsplit("-", 1)[1]) < 16
+    checkpoint = Path(last_checkpoint(folder / "killed/checkpoints"))
+    assert 2 <= int(checkpoint.name.rsplit("-", 1)[1]) < 16
+    state = json.loads((checkpoint / "trainer_state.json").read_text())
+    state["log_history"].append({"step": 2, "eval_loss": 42.0})  # a mark: who starts anew has it not
+    (checkpoint / "trainer_state.json").write_text(json.dumps(state))
     capfd.readouterr()
     train("killed", **settings)
     assert "goes on from step" in capfd.readouterr().out
     assert adapter_bytes(folder / "killed") == adapter_bytes(folder / "whole")
-    assert read_curves(folder / "killed/log") == read_curves(folder / "whole/log")
+    curves = read_curves(folder / "killed/log")
+    assert curves.pop("eval_loss.tsv") == [["step", "eval_loss"], ["2", "42.0"]]
+    assert curves == read_curves(folder / "whole/log")
 
 
 def test_a_checkpoint_that_a_kill_left_unfinished_is_passed_over(tmp_path):

@@ -56,8 +56,8 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
 @pytest.mark.parametrize(("before", "after"), [
     ([5, 7, 9], [1, 2, 3]), ([5, 7, 9, 2], [6, 3, 9, 4]), ([0, 0], [1, 2]), ([1], [2]), ([3], [3])])
 def test_p_equals_brute_force(before, after):
-    change = [b - a for a, b in zip(before, after)]
-    swaps = [abs(sum(sign * number for sign, number in zip(signs, change))) for signs in product((1, -1), repeat=len(change))]
+    change = [b - a for a, b in zip(before, after, strict=False)]
+    swaps = [abs(sum(sign * number for sign, number in zip(signs, change, strict=False))) for signs in product((1, -1), repeat=len(change))]
     assert sign_flip_p(before, after, 1000, 0) == pytest.approx(sum(value >= abs(sum(change)) for value in swaps) / len(swaps))
 
 

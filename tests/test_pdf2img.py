@@ -324,7 +324,7 @@ def test_the_stage_keeps_the_laws_of_rows(documents, tmp_path, capsys):
     # The same bytes with other workers, in another place, from rows in another order.
     lines = (documents / "documents.jsonl").read_text().splitlines(keepends=True)
     (documents / "documents.jsonl").write_text("".join(lines[::-1]))
-    os.rename(documents, tmp_path / "moved")
+    documents.rename(tmp_path / "moved")
     pdf2img(tmp_path / "moved", tmp_path / "again", params(workers=3))
     assert contents(tmp_path / "again") == contents(tmp_path / "pages")
 
@@ -335,7 +335,7 @@ def test_broken_rows_are_named(documents, tmp_path):
     with pytest.raises(RowError, match=r"documents.jsonl:5: .*file, media_type"):
         pdf2img(documents, tmp_path / "pages", params())
     (documents / "documents.jsonl").write_text(rows + rows.splitlines()[0])
-    with pytest.raises(RowError, match="a-1.*twice"):
+    with pytest.raises(RowError, match=r"a-1.*twice"):
         pdf2img(documents, tmp_path / "pages", params())
 
 

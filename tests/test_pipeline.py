@@ -229,9 +229,8 @@ def test_checks_pass_what_is_true(small):
 ])
 def test_checks_see_a_false_declaration(small, change, complaint):
     stage = COUNT | change
-    found = [*check_imports(stage, small), *check_command(stage, small), *check_params(stage, {"count": {"a": 1}, "other": 1}, small)]
-    assert len(found) == 1
-    assert found[0].startswith(complaint)
+    (found,) = check_imports(stage, small) + check_command(stage, small) + check_params(stage, {"count": {"a": 1}, "other": 1}, small)
+    assert found.startswith(complaint)
 
 
 @pytest.mark.parametrize(("path", "text"), [

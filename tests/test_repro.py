@@ -32,10 +32,10 @@ def make_project(folder: Path) -> None:
         for document in sorted((ROOT / "data/site" / kind).glob("*.pdf"))[:2]:
             shutil.copy(document, folder / "data/site" / kind)
     (folder / "data/gold.jsonl").touch()
-    (folder / "data/canary").mkdir()
+    for name in ("canary", "rehearsal"):
+        shutil.copytree(ROOT / "data" / name, folder / "data" / name, dirs_exist_ok=True)
     rows = (ROOT / "data/canary/canary.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:4]
     (folder / "data/canary/canary.jsonl").write_text("".join(rows), encoding="utf-8")
-    shutil.copytree(ROOT / "data/canary/images", folder / "data/canary/images")
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
     params["split"] |= {"test": 0.3, "val": 0.1}
     params["train"] |= {"epochs": None, "max_steps": 4, "per_device_batch_size": 4, "save_steps": 2, "logging_steps": 1}
@@ -122,7 +122,7 @@ def test_an_experiment_changes_what_hangs_on_its_parameter_alone(project):
 
 
 def test_a_new_document_costs_its_own_pages(project):
-    labelled = json.loads(json.dumps((project.folder / "data/labels/labels.jsonl").read_text().count("\n")))
+    labelled = (project.folder / "data/pages/pages.jsonl").read_text().count("\n")
     new = sorted((ROOT / "data/site/notices").glob("*.pdf"))[0]
     shutil.copy(new, project.folder / "data/site/letters")
     ran, output = project.repro("split")

@@ -43,7 +43,8 @@ def main(
 
     with report_errors():
         for folder, scores in measure(model, folders, student).items():
-            print(f"{folder}: {scores['num_pages']} lines, CER {scores['cer']:.4f}, WER {scores['wer']:.4f}, perfect {scores['perfect_rate']:.2f}")
+            print(f"{folder}: {scores['num_pages']} lines, CER {scores['cer']:.4f}, WER {scores['wer']:.4f}, "
+                  f"perfect {scores['perfect_rate']:.2f}")
 
 
 if __name__ == "__main__":

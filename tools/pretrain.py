@@ -66,6 +66,26 @@ def find_sources(fonts: Path | None, words: Path | None):
     return seen, {"seen": seen, "unseen": list(unseen_typefaces().values())}, writer
 
 
+def draw_curves(log: Path, picture: Path) -> None:
+    """Draw both losses over the lines seen, from DVCLive's tables, as a PNG."""
+    import csv
+
+    from matplotlib.figure import Figure
+
+    from ocrtune.pretraining import CHUNK
+
+    axis = (figure := Figure(figsize=(7, 3.5), layout="constrained")).subplots()
+    for name in ("language", "alignment"):
+        with (log / f"plots/metrics/loss/{name}.tsv").open() as file:
+            # A resumed run logs some chunks twice: the last word counts.
+            rows = sorted({int(row["step"]): float(row[name]) for row in csv.DictReader(file, delimiter="\t")}.items())
+        axis.plot([(step + 1) * CHUNK / 1000 for step, _ in rows], [loss for _, loss in rows], label=f"{name} loss")
+    axis.set(xlabel="thousand lines", ylabel="nats a character (or column)", yscale="log")
+    axis.grid(alpha=0.3)
+    axis.legend()
+    figure.savefig(picture, metadata={"Software": None})
+
+
 def main(
     out: Annotated[Path, typer.Option(help="folder for checkpoint, log and exported model")] = Path("build/student"),
     lines: Annotated[int, typer.Option(help="how many lines to train on")] = 130_000,
@@ -116,6 +136,7 @@ def main(
                 saved = time.monotonic()
             live.next_step()
     training.save()
+    draw_curves(out / "log", out / "loss.png")
     for name, test in tests.items():
         print(f"CER on held-out lines, {name} typefaces: {measure_cer(training.model, test):.4f}")
 

@@ -14,7 +14,6 @@ class StudentProfile(Section):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_size: int = Field(default=16, ge=1, description="pages a batch when it reads")
     max_new_tokens: int = Field(default=4096, ge=1)
-    max_length: int = Field(default=8192, ge=1, description="image and text tokens together that it can hold")
     image: dict = Field(default_factory=dict, description="arguments for its image processor: its geometry")
     trust_remote_code: bool = False
 

@@ -21,6 +21,7 @@ class TrainParams(Section):
     backend: Literal["peft", "unsloth"] = "peft"
     method: Literal["lora", "full"] = "lora"
     mode: Literal["vision", "llm", "both"]
+    rehearsal: float = Field(default=0.0, ge=0, le=10, description="lines of data/rehearsal mixed in, as a share of the examples")
     projector: bool = Field(default=True, description="adapt what joins vision and language, too, in vision and both")
     lora: LoraParams
     learning_rate: float = Field(gt=0)

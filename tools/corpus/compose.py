@@ -12,6 +12,7 @@ type size and wear are drawn from a generator seeded with the document's name.
 """
 
 import hashlib
+import itertools
 import random
 import re
 import textwrap
@@ -105,7 +106,7 @@ def deal_pages(lines: list[Line], max_lines: int) -> list[tuple[Line, ...]]:
     """Spread lines evenly over as few pages as hold them, so that no page has a lonely line."""
     num_pages = -(-len(lines) // max_lines)
     bounds = [round(i * len(lines) / num_pages) for i in range(num_pages + 1)]
-    return [tuple(lines[a:b]) for a, b in zip(bounds, bounds[1:])]
+    return [tuple(lines[a:b]) for a, b in itertools.pairwise(bounds)]
 
 
 def read_documents(folder: Path = TEXT_FOLDER) -> list[Document]:
