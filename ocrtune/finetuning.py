@@ -62,6 +62,28 @@ def build_logger(folder: Path):
     return StepLogger()
 
 
+def build_progress():
+    """Return a callback that shows one bar over the steps, with the latest loss, instead of a line a log entry."""
+    from tqdm import tqdm
+    from transformers import TrainerCallback
+
+    class StepProgress(TrainerCallback):
+        def on_train_begin(self, args, state, control, **kwargs):
+            self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="train", unit="step", mininterval=2)
+
+        def on_step_end(self, args, state, control, **kwargs):
+            self.bar.update(state.global_step - self.bar.n)
+
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            if logs and "loss" in logs:
+                self.bar.set_postfix(loss=f"{float(logs['loss']):.4f}", refresh=False)
+
+        def on_train_end(self, args, state, control, **kwargs):
+            self.bar.close()
+
+    return StepProgress()
+
+
 def training_arguments(folder: Path, params: TrainParams, evaluate: bool):
     """Return TRL's settings for these params."""
     import torch
@@ -77,7 +99,7 @@ def training_arguments(folder: Path, params: TrainParams, evaluate: bool):
         train_sampling_strategy="group_by_length", length_column_name="length",
         logging_steps=params.logging_steps, save_steps=params.save_steps, save_total_limit=2,
         eval_strategy="steps" if evaluate else "no", eval_steps=params.eval_steps,
-        use_cpu=not torch.cuda.is_available(), bf16=False, report_to=[], disable_tqdm=False,
+        use_cpu=not torch.cuda.is_available(), bf16=False, report_to=[], disable_tqdm=True,
         remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True}, max_length=None,
     )
 
@@ -127,7 +149,7 @@ def finetune(
         model=model, args=training_arguments(checkpoints, params, evaluate), processing_class=processor, peft_config=adapter,
         train_dataset=sets["train"], eval_dataset=sets["val"] if evaluate else None,
         data_collator=AnswerCollator(processor, profile.prompt, images, ends[0] if isinstance(ends, list) else ends),
-        callbacks=[build_logger(log)],
+        callbacks=[build_logger(log), build_progress()],
     )
     trainer.remove_callback(PrinterCallback)
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)

@@ -18,7 +18,8 @@ from stages.train import main as train
 
 PROFILE = StudentProfile(prompt="", max_new_tokens=8)
 TEXTS = ["ab", "cat 1", "dog", "Zug 22"]
-BASE, ADAPTER, PAGES, SPLITS = map(Path, ("models/base/tiny", "models/adapter", "data/pages", "data/splits"))
+BASE, ADAPTER, PAGES, SPLITS, REHEARSAL = map(
+    Path, ("models/base/tiny", "models/adapter", "data/pages", "data/splits", "data/rehearsal"))
 MERGED, REPORT, LOG = map(Path, ("models/merged", "metrics/merge.json", "metrics/train"))
 
 
@@ -36,14 +37,17 @@ def trained(built_student, tmp_path_factory):
                  "origin": "teacher"} for row in rows]
     for name, part in (("train", examples), ("val", examples[:3]), ("test", [])):
         write_rows(folder / SPLITS / f"{name}.jsonl", part)
+    clean = [{"page_id": row["page_id"], "image": f"../pages/{row['image']}", "text": row["text_layer"], "sha256": row["sha256"]}
+             for row in rows]
+    write_rows(folder / REHEARSAL / "rehearsal.jsonl", clean)
     project.params["students"]["tiny"] |= {"max_new_tokens": 8}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for method, out in (("full", Path("models/full")), ("lora", ADAPTER)):
             project.params["train"] |= {"method": method, "epochs": None, "max_steps": 6, "learning_rate": 0.01, "warmup_steps": 0,
-                                        "per_device_batch_size": 2}
+                                        "per_device_batch_size": 2, "rehearsal": 0.5}
             project.save()
-            train(BASE, PAGES, SPLITS, out, LOG)
+            train(BASE, PAGES, SPLITS, REHEARSAL, out, LOG)
     return folder
 
 

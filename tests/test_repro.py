@@ -3,6 +3,7 @@
 One project folder serves the tests of this file, in their order: each starts where the last one ended.
 """
 
+import csv
 import json
 import os
 import re
@@ -88,13 +89,76 @@ def test_a_fresh_clone_runs_all_stages(project):
     project.commit()
 
 
+def read_rows(project, file: str) -> list[dict]:
+    return [json.loads(line) for line in (project.folder / file).read_text(encoding="utf-8").splitlines()]
+
+
+def test_law_1_one_writer_a_file(project):
+    outs = [out["path"] for stage in yaml.safe_load((project.folder / "dvc.lock").read_text())["stages"].values() for out in stage["outs"]]
+    assert len(outs) == len(set(outs))
+    assert not [(one, two) for one in outs for two in outs if two.startswith(f"{one}/")]
+
+
+def test_law_2_every_row_comes_out_or_is_refused(project):
+    documents, pages = read_rows(project, "data/documents/documents.jsonl"), read_rows(project, "data/pages/pages.jsonl")
+    assert len(documents) == 6
+    refused = {row["doc_id"] for row in read_rows(project, "data/pages/refused.jsonl")}
+    assert {row["doc_id"] for row in documents} == {row["doc_id"] for row in pages} | refused
+    labels, unlabelled = read_rows(project, "data/labels/labels.jsonl"), read_rows(project, "data/labels/refused.jsonl")
+    assert sorted(row["page_id"] for row in pages) == sorted(row["page_id"] for row in labels + unlabelled)
+
+
+def test_law_3_and_4_every_test_page_is_scored_by_its_id(project):
+    test = [row["page_id"] for row in read_rows(project, "data/splits/test.jsonl")]
+    assert len(test) == len(set(test)) > 0
+    for reader in ("base", "tuned"):
+        assert [row["page_id"] for row in read_rows(project, f"data/predictions/{reader}.jsonl")] == test
+        with (project.folder / f"metrics/evaluate/{reader}.csv").open() as file:
+            assert [row["page_id"] for row in csv.DictReader(file)] == test
+
+
+def test_law_5_a_document_is_in_one_split(project):
+    documents = [{row["doc_id"] for row in read_rows(project, f"data/splits/{name}.jsonl")} for name in ("train", "val", "test")]
+    assert sum(map(len, documents)) == len(set.union(*documents))
+
+
+def test_law_7_paths_are_relative_to_their_file(project):
+    files = [("data/documents/documents.jsonl", "file"), ("data/pages/pages.jsonl", "image"), ("data/splits/train.jsonl", "image")]
+    for file, column in files:
+        for row in read_rows(project, file):
+            assert not Path(row[column]).is_absolute()
+            assert (project.folder / file).parent.joinpath(row[column]).is_file()
+
+
+def test_law_8_counts_are_pooled_then_divided(project):
+    summary = json.loads((project.folder / "metrics/evaluate/tuned.json").read_text())
+    with (project.folder / "metrics/evaluate/tuned.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    edits = sum(int(row[name]) for row in rows for name in ("substitutions", "insertions", "deletions"))
+    assert summary["cer"] == pytest.approx(edits / sum(int(row["reference_chars"]) for row in rows), abs=1e-6)
+
+
+def test_law_9_a_score_against_labels_is_not_called_plain_cer(project):
+    assert {row["origin"] for row in read_rows(project, "data/splits/test.jsonl")} == {"teacher"}
+    assert "against the teacher's labels" in (project.folder / "metrics/compare.md").read_text(encoding="utf-8")
+
+
+def test_law_10_bad_parameters_are_all_named_and_stop_the_stage(project):
+    params = (project.folder / "params.yaml").read_text(encoding="utf-8")
+    broken = params.replace("dpi: 200", "dpi: many").replace("max_depth: 10", "max_dept: 10")
+    (project.folder / "params.yaml").write_text(broken, encoding="utf-8")
+    done = subprocess.run(["dvc", "repro"], cwd=project.folder, env=project.environment, capture_output=True, text=True)
+    (project.folder / "params.yaml").write_text(params, encoding="utf-8")
+    assert done.returncode != 0
+    assert all(name in done.stdout + done.stderr for name in ("pdf2img.dpi", "crawl.max_dept", "crawl.max_depth"))
+
+
 def test_no_change_runs_nothing(project):
     assert project.repro()[0] == []
     assert "Data and pipelines are up to date" in project.run("dvc", "status")
 
 
-def test_same_input_gives_the_same_lock(project):
-    """Law 6, weights included."""
+def test_law_6_same_input_gives_the_same_lock(project):
     before = (project.folder / "dvc.lock").read_text(encoding="utf-8")
     shutil.rmtree(project.folder / ".readings")
     ran, _ = project.repro("-f")
