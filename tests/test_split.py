@@ -91,11 +91,12 @@ def test_shares_are_kept_and_a_larger_val_moves_only_training_documents():
 def test_the_deal_is_for_ever():
     """Another formula would move everybody's test pages into training.
 
-    `printf :doc-0 | sha256sum` begins 337c: below 0x3333 is test, below 0x4ccc val.
+    Of `doc-0` the hash is 0; `printf :0 | sha256sum` begins 19e8: below 0x3333 is test, below 0x4ccc val.
     """
-    begins = [0x337C, 0x5543, 0x9207, 0xDAFE, 0xF016, 0x136B, 0x0EFF, 0x413C]
+    begins = [0x19E8, 0x882E, 0x5212, 0xB891, 0xC909, 0x542A, 0x521D, 0x9BA4]
     dealt_by_hand = ["test" if begin < 0x3333 else "val" if begin < 0x4CCC else "train" for begin in begins]
     assert [choose_split(f"doc-{number}", PARAMS) for number in range(len(begins))] == dealt_by_hand
+    assert [choose_split(f"another-name-{number}", PARAMS) for number in range(len(begins))] == dealt_by_hand
 
 
 def test_gold_replaces_the_label_of_the_same_image(project, capsys):
