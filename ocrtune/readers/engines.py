@@ -20,12 +20,9 @@ class RapidOcrReader:
             raise ValueError("teacher rapidocr: RapidOCR is not installed; run `./run uv pip install rapidocr onnxruntime`") from None
 
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
-        import logging
-
         from rapidocr import RapidOCR
 
-        logging.getLogger("RapidOCR").setLevel(logging.ERROR)
-        engine = RapidOCR()
+        engine = RapidOCR(params={"Global.log_level": "error"})
         for page in pages:
             found = engine(str(page.image))
             yield page, Reading("\n".join(found.txts or ()))
