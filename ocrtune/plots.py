@@ -104,7 +104,7 @@ def draw_dumbbells(comparison: Comparison, documents) -> Figure:
     axis.grid(axis="x", color="#eeeeee")
     axis.set_axisbelow(True)
     axis.set_xlim(left=0 if max(before + after, default=0) else -1)
-    axis.set_xlabel(f"{comparison.score_name}, by document (%)")
+    axis.set_xlabel(f"{comparison.score_name}\nby document (%)")
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     return figure
 
@@ -160,7 +160,7 @@ def draw_readers(comparison: Comparison) -> Figure:
     axis.set_ylim(len(comparison.readers) - 0.5, -0.5)
     axis.set_xlim(left=0)
     axis.grid(axis="x", color="#eeeeee")
-    axis.set_xlabel(f"{comparison.score_name} (%), with its {100 * comparison.confidence:g} % interval")
+    axis.set_xlabel(f"{comparison.score_name} (%)\nwith its {100 * comparison.confidence:g} % interval")
     return figure
 
 
