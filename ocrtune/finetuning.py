@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -10,13 +9,14 @@ from ocrtune.collator import AnswerCollator
 from ocrtune.lora_targets import lora_targets, train_weights_of
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
-from ocrtune.vlm import load_model, load_processor
+from ocrtune.vlm import end_tokens, load_model, load_processor
+from ocrtune.workspace import main_root
 
 
 def checkpoint_folder(*inputs: object) -> Path:
     """Return where checkpoints of a training with these inputs lie: outside DVC's outs, under the main workspace's root."""
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
-    return Path(os.environ.get("DVC_ROOT") or ".") / ".checkpoints" / digest
+    return main_root() / ".checkpoints" / digest
 
 
 def build_trainer_class():
@@ -143,12 +143,11 @@ def finetune(
                              target_modules=lora_targets(model, params.mode, params.projector))
     else:
         train_weights_of(model, params.mode, params.projector)
-    ends = model.generation_config.eos_token_id
     evaluate = params.eval_steps is not None and len(sets["val"]) > 0
     trainer = build_trainer_class()(
         model=model, args=training_arguments(checkpoints, params, evaluate), processing_class=processor, peft_config=adapter,
         train_dataset=sets["train"], eval_dataset=sets["val"] if evaluate else None,
-        data_collator=AnswerCollator(processor, profile.prompt, images, ends[0] if isinstance(ends, list) else ends),
+        data_collator=AnswerCollator(processor, profile.prompt, images, end_tokens(model)[0]),
         callbacks=[build_logger(log), build_progress()],
     )
     trainer.remove_callback(PrinterCallback)

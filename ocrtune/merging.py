@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ocrtune.collator import AnswerCollator
 from ocrtune.params.students import StudentProfile
-from ocrtune.vlm import generate_texts, load_model, load_processor, open_image
+from ocrtune.vlm import end_tokens, generate_texts, load_model, load_processor, open_image
 
 
 def load_trained(base: Path, adapter: Path, profile: StudentProfile):
@@ -50,7 +50,7 @@ def merge(base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dic
 
     processor = load_processor(base, profile)
     model = load_trained(base, adapter, profile)
-    collator = AnswerCollator(processor, profile.prompt, images, end_token(model))
+    collator = AnswerCollator(processor, profile.prompt, images, end_tokens(model)[0])
     pictures = [open_image(images / row["image"]) for row in rows]
     expected = answer_logits(model, collator, rows)
     texts = generate_texts(model, processor, pictures, profile)
@@ -68,11 +68,6 @@ def merge(base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dic
         "logit_difference": float((logits - expected).abs().max() / expected.abs().max()),
         "changed_tensors": count_changed(base, merged),
     }
-
-
-def end_token(model) -> int:
-    ends = model.generation_config.eos_token_id
-    return ends[0] if isinstance(ends, list) else ends
 
 
 def count_changed(base: Path, merged: Path) -> int:

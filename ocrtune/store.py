@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ocrtune.reading import Page, Reader, Reading
+from ocrtune.workspace import main_root
 
 
 def store_folder() -> Path:
     """Return where readings are kept: $OCRTUNE_STORE, or `.readings` in the root of the project."""
-    return Path(os.environ.get("OCRTUNE_STORE") or Path(os.environ.get("DVC_ROOT") or ".") / ".readings")
+    return Path(os.environ.get("OCRTUNE_STORE") or main_root() / ".readings")
 
 
 def reading_key(page: Page, identity: dict) -> str:

@@ -34,7 +34,7 @@ def encode(text: str) -> list[int]:
 
 
 def build_model(hidden_size: int = 192, vision_layers: int = 4, text_layers: int = 3, patch: int = WIDTH_STEP // 2, heads: int = 3):
-    """Return an untrained student (fp32); 3.5 million parameters at the default shape."""
+    """Return an untrained student (fp32); 3.4 million parameters at the default shape."""
     from transformers import LightOnOcrConfig, LightOnOcrForConditionalGeneration
 
     shared = {"hidden_size": hidden_size, "num_attention_heads": heads, "head_dim": hidden_size // heads,

@@ -4,6 +4,7 @@ Typefaces come from free font packages of the operating system; `PACKAGES` names
 licence. Families, not files, are the unit: a family of forty weights is drawn no oftener than one of two.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,39 +102,40 @@ def open_typeface(path: str, package: str = "") -> Typeface | None:
     return Typeface(path, package, family, frozenset(map(chr, codes)))
 
 
-def find_typefaces(packages: tuple[str, ...] | None = None) -> dict[str, list[Typeface]]:
-    """Return the installed typefaces of `packages` (default: all in `PACKAGES`), by family, sorted."""
+def group_families(files: dict[Path, str]) -> dict[str, list[Typeface]]:
+    """Return the typefaces in font files ({file: package}), by family, sorted; files without plain Latin text are left out."""
     families: dict[str, list[Typeface]] = {}
-    for package in packages or tuple(PACKAGES):
+    for file, package in files.items():
+        typeface = open_typeface(str(file), package)
+        if typeface:
+            families.setdefault(typeface.family, []).append(typeface)
+    return dict(sorted(families.items()))
+
+
+def find_typefaces(packages: Iterable[str]) -> dict[str, list[Typeface]]:
+    """Return the installed typefaces of `packages`, by family, sorted."""
+    found = {}
+    for package in packages:
         folder = PACKAGES[package][0]
         files = [file for root in FONT_ROOTS for file in Path(root, folder).rglob("*.[to]tf")]
         if folder.endswith("noto"):  # one folder for every script of the world
             files = [file for file in files if file.stem.startswith(("NotoSans-", "NotoSerif-", "NotoSansMono-",
                                                                      "NotoSansDisplay-", "NotoSerifDisplay-"))]
-        for file in sorted(files):
-            if any(word in file.stem for word in UNFIT):
-                continue
-            typeface = open_typeface(str(file), package)
-            if typeface:
-                families.setdefault(typeface.family, []).append(typeface)
-    return dict(sorted(families.items()))
+        found |= {file: package for file in sorted(files) if not any(word in file.stem for word in UNFIT)}
+    return group_families(found)
 
 
 def typefaces_in(folder: Path) -> dict[str, list[Typeface]]:
     """Return the typefaces in a folder of your own, by family, sorted."""
-    families: dict[str, list[Typeface]] = {}
-    for file in sorted(folder.rglob("*.[to]tf")):
-        typeface = open_typeface(str(file))
-        if typeface:
-            families.setdefault(typeface.family, []).append(typeface)
+    families = group_families(dict.fromkeys(sorted(folder.rglob("*.[to]tf")), ""))
     if not families:
         raise FileNotFoundError(f"{folder}: no .ttf or .otf file that draws plain Latin text")
-    return dict(sorted(families.items()))
+    return families
 
 
 def seen_typefaces() -> dict[str, list[Typeface]]:
     """Return the families that the student is trained on."""
-    return find_typefaces(tuple(name for name in PACKAGES if name not in UNSEEN))
+    return find_typefaces(name for name in PACKAGES if name not in UNSEEN)
 
 
 def unseen_typefaces() -> dict[str, list[Typeface]]:

@@ -85,6 +85,12 @@ def encode_pages(processor, images: Sequence, prompt: str):
                      return_tensors="pt", add_special_tokens=False)
 
 
+def end_tokens(model) -> list[int]:
+    """Return the ids of the tokens that end an answer; training writes the first."""
+    ends = model.generation_config.eos_token_id
+    return ends if isinstance(ends, list) else [ends]
+
+
 def generate_texts(model, processor, images: Sequence, profile: StudentProfile) -> list[tuple[str, str]]:
     """Return (text, finish_reason) for each image: greedy decoding, all in one batch."""
     import torch
@@ -95,7 +101,6 @@ def generate_texts(model, processor, images: Sequence, profile: StudentProfile) 
     with torch.inference_mode():
         tokens = model.generate(**inputs, do_sample=False, max_new_tokens=profile.max_new_tokens)
     answers = tokens[:, inputs["input_ids"].shape[1] :]
-    ends = model.generation_config.eos_token_id
-    ends = set(ends if isinstance(ends, list) else [ends])
+    ends = set(end_tokens(model))
     texts = processor.tokenizer.batch_decode(answers, skip_special_tokens=True)
     return [(text, "stop" if ends & set(answer.tolist()) else "length") for text, answer in zip(texts, answers, strict=True)]

@@ -18,12 +18,12 @@ def choose_journal(folder: Path, params) -> Path:
     """Return the folder in which this crawl remembers its progress, in the main workspace also within `dvc exp run --temp`."""
     import hashlib
     import json
-    import os
 
     from ocrtune.folder_server import hash_folder
+    from ocrtune.workspace import main_root
 
     identity = json.dumps([params.model_dump(exclude=OPERATIONAL), hash_folder(folder)], sort_keys=True)
-    return Path(os.environ.get("DVC_ROOT", ".")) / ".crawls" / hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return main_root() / ".crawls" / hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def explain_empty(refused: list[dict]) -> str:

@@ -9,10 +9,10 @@ import torch
 from conftest import page_row
 from safetensors.torch import load_file, save_file
 
-from ocrtune.merging import count_changed, end_token, load_trained
+from ocrtune.merging import count_changed, load_trained
 from ocrtune.params.students import StudentProfile
 from ocrtune.rows import write_rows
-from ocrtune.vlm import generate_texts, load_model, load_processor, open_image
+from ocrtune.vlm import end_tokens, generate_texts, load_model, load_processor, open_image
 from stages.merge import main as merge
 from stages.train import main as train
 
@@ -183,4 +183,4 @@ def test_changed_tensors_are_counted_beyond_rounding_and_names_must_agree(tmp_pa
 def test_the_trained_model_is_read_in_full_precision(project_folder):
     model = load_trained(BASE, ADAPTER, PROFILE.model_copy(update={"dtype": "bfloat16"}))
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
-    assert end_token(model) == load_processor(BASE, PROFILE).tokenizer.eos_token_id
+    assert end_tokens(model)[0] == load_processor(BASE, PROFILE).tokenizer.eos_token_id
