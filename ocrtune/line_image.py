@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from ocrtune.typefaces import Typeface
 
 LINE_HEIGHT = 32  # px, what the student sees
 WIDTH_STEP = 16  # px: widths are multiples of the student's patch times its merge
 MAX_WIDTH = 1280  # px
+LOOSE = 0.15  # share of lines with much room above and below, as crops of slanted or handwritten pages have
 LIGATURES = {"ffi": "ﬃ", "ffl": "ﬄ", "ff": "ﬀ", "fi": "ﬁ", "fl": "ﬂ", "ſt": "ﬅ"}
 
 
@@ -84,6 +85,27 @@ def crop_box(image: Image.Image, rows: tuple[int, int], size: int, rng: random.R
     return round(left), round(min(top, ink[1] + 1)), round(right), round(max(bottom, ink[3] - 1))
 
 
+def add_neighbours(image: Image.Image, rows: tuple[int, int], rng: random.Random) -> Image.Image:
+    """Draw pieces of the lines above and below, as a loose crop shows them."""
+    pitch = round((rows[1] - rows[0]) * rng.uniform(1.0, 1.4))
+    crowded = image
+    for shift in (pitch, -pitch):
+        crowded = ImageChops.darker(crowded, Image.eval(
+            Image.eval(image, lambda value: 255 - value).transform(
+                image.size, Image.Transform.AFFINE, (1, 0, rng.randint(-image.width // 2, image.width // 2), 0, 1, shift)),
+            lambda value: 255 - value))
+    return crowded
+
+
+def cut_out(pixels: np.ndarray, above: float, below: float, rng: random.Random) -> np.ndarray:
+    """Whiten ragged edges of at most `above` and `below` rows: a line cut from its page along a polygon."""
+    height, width = pixels.shape
+    corners = np.arange(0, width + 40, rng.randint(25, 120))
+    top, bottom = (np.interp(np.arange(width), corners, [rng.uniform(0, room) for _ in corners]) for room in (above, below))
+    row = np.arange(height)[:, None]
+    return np.where((row < top[None]) | (row >= height - bottom[None]), 255, pixels)
+
+
 def skew(image: Image.Image, rng: random.Random) -> Image.Image:
     """Lean and tilt a little, as a page on a scanner does."""
     shear, tilt = rng.uniform(-0.12, 0.12), rng.uniform(-0.006, 0.006)
@@ -132,6 +154,11 @@ def render_line(text: str, typeface: Typeface, rng: random.Random, clean: bool =
     size = rng.choice((22, 26, 30, 36, 42))
     image, centres, rows = draw_text(text, typeface, size, rng)
     left, top, right, bottom = crop_box(image, rows, size, rng)
+    loose = not clean and rng.random() < LOOSE
+    above, below = (rng.uniform(0.1, 0.7) * size if loose else 0 for _ in range(2))
+    if loose and rng.random() < 0.5:
+        image = add_neighbours(image, rows, rng)
+    top, bottom = round(top - above), round(bottom + below)
     if not clean and rng.random() < 0.5:
         image = skew(image, rng)
     image = Image.eval(image, lambda value: 255 - value).crop((left, top, right, bottom))  # outside the image crop gives 0
@@ -146,5 +173,8 @@ def render_line(text: str, typeface: Typeface, rng: random.Random, clean: bool =
     pixels = np.asarray(image.resize((width, LINE_HEIGHT), Image.Resampling.BICUBIC), np.float32)
     if not clean:
         pixels = wear(pixels, rng, np.random.default_rng(rng.getrandbits(63)))
+    if loose and rng.random() < 0.6:
+        rows_px = LINE_HEIGHT / (bottom - top)
+        pixels = cut_out(pixels, above * rows_px, below * rows_px, rng)
     centres = (centres - left) * width / (right - left)
     return LineImage(pixels.clip(0, 255).astype(np.uint8), text, centres)

@@ -22,6 +22,8 @@ class Reading:
 
     text: str
     finish_reason: str = "stop"  # stop; length: cut off; none: there was nothing to read from; error: the reader failed
+    problem: str = ""  # what went wrong, where the reader failed
+    tokens: tuple[int, int] | None = None  # of prompt and completion, where a server counted them
 
 
 class Reader(Protocol):

@@ -55,6 +55,7 @@ PACKAGES = {
     "fonts-comic-neue": ("opentype/comic-neue", "OFL-1.1"),
     "fonts-tlwg-typewriter-ttf": ("truetype/tlwg", "GPL-2.0 with font exception"),
     "fonts-adf-baskervald": ("truetype/adf", "GPL-2.0 with font exception"),
+    "fonts-gnutypewriter": ("truetype/gnutypewriter", "OFL-1.1"),
     # Never trained on: they measure what the model makes of a new typeface.
     "fonts-vollkorn": ("truetype/vollkorn", "OFL-1.1"),
     "fonts-cabin": ("opentype/cabin", "OFL-1.1"),
@@ -74,7 +75,7 @@ UNSEEN = tuple(PACKAGES)[tuple(PACKAGES).index("fonts-vollkorn") :]
 # Files of those folders that hold no plain Latin text, or strokes too thin to survive 32 pixels.
 UNFIT = ("Thin", "Hairline", "ExtraLight", "UltraLight", "Symbol", "Dingbats", "D050000L", "Math", "Initials",
          "Condensed", "Keyboard", "Mono-Ext", "LinLibertine_DR", "lmmi", "cmuntt-x", "VF", "Variable", "Ornament")
-NEEDED = "AZaz09.,:-/()&!?'"
+NEEDED = "AZaz09.,:-/()!?'"
 
 
 @dataclass(frozen=True)

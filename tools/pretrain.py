@@ -88,7 +88,7 @@ def draw_curves(log: Path, picture: Path) -> None:
 
 def main(
     out: Annotated[Path, typer.Option(help="folder for checkpoint, log and exported model")] = Path("build/student"),
-    lines: Annotated[int, typer.Option(help="how many lines to train on")] = 130_000,
+    lines: Annotated[int, typer.Option(help="how many lines to train on")] = 112_640,
     fonts: Annotated[Path | None, typer.Option(help="folder of .ttf and .otf files to use instead of the system's")] = None,
     words: Annotated[Path | None, typer.Option(help="text file of words to use instead of the system's dictionaries")] = None,
     seed: Annotated[int, typer.Option()] = 0,
