@@ -1,0 +1,55 @@
+"""A model keeps its own tasks; users add theirs."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ocrtune.params.load import problems
+from ocrtune.prompts import Prompt, find_prompt, own_tasks
+
+SHIPPED = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
+USERS = SHIPPED["prompts"]
+
+
+def test_a_models_own_task():
+    assert find_prompt("ocr", {"ocr": "Free OCR."}, USERS) == Prompt("", "Free OCR.")
+    assert find_prompt("ocr", {"ocr": ""}, {}) == Prompt("", "")  # of models that take no words
+    assert find_prompt("ocr", {"ocr": Prompt("Be exact.", "Read.")}, {}) == Prompt("Be exact.", "Read.")
+
+
+def test_a_users_task():
+    assert {"invoice", "medical_report"} <= USERS.keys()
+    assert find_prompt("invoice", {"ocr": ""}, USERS) == Prompt(**USERS["invoice"])
+    assert find_prompt("list", {}, {"list": {"user": "List."}}) == Prompt("", "List.")
+
+
+def test_an_unknown_task_lists_the_known():
+    with pytest.raises(ValueError, match=r"task 'invoce': unknown; there are: ocr \(the model's own\), invoice, medical_report; add"):
+        find_prompt("invoce", {"ocr": ""}, USERS)
+
+
+@pytest.mark.parametrize("task", ["figure", "invoice"])
+def test_a_models_own_task_is_locked_whichever_is_asked_for(task):
+    with pytest.raises(ValueError, match=r"prompts\.figure: the model's own task"):
+        find_prompt(task, {"figure": "Parse the figure."}, USERS | {"figure": {"user": "Draw."}})
+
+
+def test_a_models_words_hang_on_its_name():
+    assert own_tasks("deepseek-ai/DeepSeek-OCR-2") == {"ocr": "Free OCR.", "document": "<|grounding|>Convert the document to markdown."}
+    assert own_tasks("some-model")["ocr"] == "Extract all text from the image."
+
+
+@pytest.mark.parametrize(("name", "value", "message"), [
+    ("ocr", {"user": "x"}, "prompts: task 'ocr' is each model's own and can't be changed"),
+    ("document", {"user": "x"}, "prompts: task 'document' is each"),
+    ("list", {"usr": "x"}, "prompts.list.usr: unknown; allowed here: system, user"),
+    ("list", {"system": "x"}, "prompts.list.user: missing"),
+    ("list", {"user": ""}, "prompts.list.user: ''"),
+    ("list", "x", "prompts.list: 'x'"),
+])
+def test_params_are_checked(name, value, message):
+    values = copy.deepcopy(SHIPPED)
+    values["prompts"][name] = value
+    assert any(problem.startswith(message) for problem in problems(values)), problems(values)
