@@ -10,10 +10,9 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 
-from ocrtune.reading import Page, Reader, Reading
+from ocrtune.reading import Page, Reading
 from ocrtune.workspace import main_root
 
 
@@ -28,6 +27,11 @@ def reading_key(page: Page, identity: dict) -> str:
     if identity["type"] == "text-layer":  # its answer hangs on the text, not on the pixels
         described["text_layer"] = page.text_layer
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def open_store() -> "Store":
+    """Return the store of this project."""
+    return Store(store_folder())
 
 
 class Store:
@@ -63,37 +67,3 @@ class Store:
 
 def checksum(reading: Reading) -> str:
     return hashlib.sha256(json.dumps([reading.text, reading.finish_reason]).encode()).hexdigest()[:16]
-
-
-def read_pages(reader: Reader, pages: Iterable[Page], store: Store, title: str) -> dict[str, tuple[str, Reading]]:
-    """Return {page_id: (key, reading)} for all pages, asking the reader only for those not in the store.
-
-    Each reading is kept the moment it comes: a run killed half way has lost the pages in flight alone.
-    Images of the same bytes, such as blank pages, are read once.
-    A reading that failed (`error`) is returned but not kept, so that the next run tries again.
-    """
-    from tqdm import tqdm
-
-    pages = list(pages)
-    readings: dict[str, tuple[str, Reading]] = {}
-    missing: dict[str, list[Page]] = {}
-    for page in pages:
-        key = reading_key(page, reader.identity)
-        found = store.get(key)
-        if found is None:
-            missing.setdefault(key, []).append(page)
-        else:
-            readings[page.page_id] = (key, found)
-    print(f"{title}: {len(pages)} pages, {len(readings)} in the store, {len(missing)} to read", flush=True)
-    if missing:
-        with tqdm(total=len(missing), desc=title, unit="page", mininterval=2) as progress:
-            for page, reading in reader.read([twins[0] for twins in missing.values()]):
-                key = reading_key(page, reader.identity)
-                if reading.finish_reason != "error":
-                    store.put(key, reading)
-                readings |= {twin.page_id: (key, reading) for twin in missing[key]}
-                progress.update()
-    unread = [page.page_id for page in pages if page.page_id not in readings]
-    if unread:
-        raise RuntimeError(f"{title}: the reader gave nothing for {len(unread)} pages, the first {unread[0]}")
-    return readings

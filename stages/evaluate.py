@@ -19,9 +19,10 @@ def evaluate(name: str, model: Path, folders: tuple[Path, Path, Path], predictio
     from ocrtune.params.teachers import Local
     from ocrtune.readers.open import open_reader
     from ocrtune.reading import Page
+    from ocrtune.readings import read_pages
     from ocrtune.rows import check_counts, index_rows, read_rows, write_json, write_rows
     from ocrtune.scores import score_page, summarize, write_scores_csv
-    from ocrtune.store import Store, read_pages, store_folder
+    from ocrtune.store import open_store
 
     pages, splits, canary = folders
     params = load_section("evaluate", EvaluateParams)
@@ -33,7 +34,7 @@ def evaluate(name: str, model: Path, folders: tuple[Path, Path, Path], predictio
         student = values["student"]
         folder = model / student if model.name == "base" else model  # models/base holds every student as it came
         profile = Local(model=str(folder), **values["students"][student])
-    reader, store = open_reader(profile), Store(store_folder())
+    reader, store = open_reader(profile), open_store()
 
     known = index_rows(read_rows(pages / "pages.jsonl", ("page_id", "image", "sha256", "text_layer")), source=str(pages))
     rows = read_rows(splits / "test.jsonl", ("page_id", "doc_id", "image", "text", "origin"))

@@ -20,8 +20,9 @@ def label(pages: Path, labels: Path) -> None:
     from ocrtune.params.teachers import Reader
     from ocrtune.readers.open import open_reader
     from ocrtune.reading import pages_from_rows
+    from ocrtune.readings import read_pages
     from ocrtune.rows import check_counts, index_rows, read_rows, write_rows
-    from ocrtune.store import Store, read_pages, store_folder
+    from ocrtune.store import open_store
     from ocrtune.verdicts import judge, refusal
 
     params = load_section("teacher_label", TeacherLabelParams)
@@ -30,7 +31,7 @@ def label(pages: Path, labels: Path) -> None:
     profile = TypeAdapter(Reader).validate_python(values["teachers"][teacher])
     rows = read_rows(pages / "pages.jsonl", ("page_id", "image", "sha256", "text_layer"))
     index_rows(rows, source=str(pages))
-    readings = read_pages(open_reader(profile), pages_from_rows(rows, pages), Store(store_folder()), f"teacher {teacher}")
+    readings = read_pages(open_reader(profile), pages_from_rows(rows, pages), open_store(), f"teacher {teacher}")
     kept, refused = [], []
     for row in rows:
         key, reading = readings[row["page_id"]]

@@ -12,7 +12,8 @@ from conftest import draw_line
 from ocrtune.params.teachers import Api, Generation, RapidOcr, Request, Tesseract, TextLayer
 from ocrtune.readers.open import open_reader
 from ocrtune.reading import Page, Reading
-from ocrtune.store import Store, read_pages
+from ocrtune.readings import read_pages
+from ocrtune.store import Store
 
 KEY = "sk-very-secret-0123456789"
 

@@ -13,7 +13,8 @@ import pytest
 from ocrtune.params.teachers import Api
 from ocrtune.readers.api import ApiReader
 from ocrtune.reading import Page, Reading
-from ocrtune.store import Store, read_pages, reading_key, store_folder
+from ocrtune.readings import read_pages
+from ocrtune.store import Store, reading_key, store_folder
 
 PAGE = Page("a_p1", Path("a.png"), "00" * 32, "words")
 API = Api(base_url="http://127.0.0.1:1/v1", model_name="m", user="Read.")
@@ -146,7 +147,8 @@ READ_SLOWLY = """
 import sys, time
 from pathlib import Path
 from ocrtune.reading import Page, Reading
-from ocrtune.store import Store, read_pages
+from ocrtune.readings import read_pages
+from ocrtune.store import Store
 
 class SlowReader:
     identity = {"type": "slow"}
