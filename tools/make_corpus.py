@@ -1,7 +1,7 @@
-"""Write the demo site: about eighty documents of a town that never was, in a type that OCR misreads.
+"""Write the demo site: about eighty documents of a town that never was, in a hand that OCR misreads.
 
-    npm pack @fontsource/unifrakturmaguntia && tar xzf fontsource-unifrakturmaguntia-*.tgz
-    python -m tools.make_corpus --font package/files/unifrakturmaguntia-latin-400-normal.woff2
+    npm pack @fontsource/meddon && tar xzf fontsource-meddon-*.tgz
+    python -m tools.make_corpus --font package/files/meddon-latin-400-normal.woff2
     python -m tools.make_corpus --truth truth.jsonl
 
 The site is ours down to the last comma, so it can be shipped, crawled and scored against its exact
@@ -15,9 +15,9 @@ from typing import Annotated
 import typer
 
 FONT_HELP = (
-    "Typeface of all documents (ttf, otf or woff2), needed to write the site. The site in git was set in "
-    "UnifrakturMaguntia, licence OFL 1.1, from the npm package @fontsource/unifrakturmaguntia: "
-    "files/unifrakturmaguntia-latin-400-normal.woff2."
+    "Typeface of all documents (ttf, otf or woff2), needed to write the site. The site in git was written in "
+    "Meddon, licence OFL 1.1, from the npm package @fontsource/meddon: "
+    "files/meddon-latin-400-normal.woff2."
 )
 SITE_LIMIT_BYTES = 7_000_000  # the site lives in git
 

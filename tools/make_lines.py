@@ -1,8 +1,10 @@
 """Write sets of rendered lines that the student is measured on, and that training never draws.
 
     python -m tools.make_lines                                        # data/canary: clean print, to see what was forgotten
+    python -m tools.make_lines --lines 300 --out data/rehearsal       # clean print, to mix into training
     python -m tools.make_lines --worn --out tests/lines/seen
     python -m tools.make_lines --worn --unseen --out tests/lines/unseen
+    python -m tools.make_lines --worn --min-chars 61 --max-chars 84 --lines 60 --out tests/lines/long
 
 Without --unseen, typefaces are among those that the student was trained on; the texts are not.
 """
@@ -16,7 +18,7 @@ from typing import Annotated
 import typer
 
 
-def make_lines(out: Path, num_lines: int, max_chars: int, worn: bool, unseen: bool) -> None:
+def make_lines(out: Path, num_lines: int, min_chars: int, max_chars: int, worn: bool, unseen: bool) -> None:
     """Write `num_lines` images and their rows; the same files each time where the same fonts and dictionaries are installed."""
     from PIL import Image
 
@@ -30,7 +32,7 @@ def make_lines(out: Path, num_lines: int, max_chars: int, worn: bool, unseen: bo
     (out / "images").mkdir(parents=True, exist_ok=True)
     while len(rows) < num_lines:
         typeface = rng.choice(rng.choice(families))
-        text = writer.prose(rng, typeface.characters, rng.randint(12, max_chars))
+        text = writer.prose(rng, typeface.characters, rng.randint(min_chars, max_chars))
         try:
             line = render_line(text, typeface, rng, clean=not worn)
         except ValueError:  # too wide
@@ -48,12 +50,13 @@ def make_lines(out: Path, num_lines: int, max_chars: int, worn: bool, unseen: bo
 def main(
     out: Annotated[Path, typer.Option(help="folder to write")] = Path("data/canary"),
     lines: Annotated[int, typer.Option(help="how many lines")] = 120,
+    min_chars: Annotated[int, typer.Option(help="shortest line")] = 12,
     max_chars: Annotated[int, typer.Option(help="longest line")] = 60,
     worn: Annotated[bool, typer.Option(help="as scanned: skewed, blurred, noisy")] = False,
     unseen: Annotated[bool, typer.Option(help="typefaces never trained on")] = False,
 ) -> None:
     """Write a set of rendered lines."""
-    make_lines(out, lines, max_chars, worn, unseen)
+    make_lines(out, lines, min_chars, max_chars, worn, unseen)
 
 
 if __name__ == "__main__":

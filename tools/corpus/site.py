@@ -118,8 +118,8 @@ def write_index(folder: Path) -> None:
     """Write the front page, which also links to the document that robots.txt forbids."""
     intro = (
         "Fallowbridge is a small town that never was, on the river Wend, between 1870 and 1899. "
-        "Everything here was written for this demonstration. The type is UnifrakturMaguntia, "
-        "by j. 'mach' wust, after Peter Wiegel, under the SIL Open Font License 1.1."
+        "Everything here was written for this demonstration. The hand is Meddon, by Vernon Adams, "
+        "after a legal document of the 18th century, under the SIL Open Font License 1.1."
     )
     write_page(folder / "index.html", "The Fallowbridge Papers", intro, [f"{PRIVATE_FOLDER}/vestry-quarrel.pdf"])
 
