@@ -11,6 +11,8 @@ from ocrtune.vlm import encode_pages, open_image
 class AnswerCollator:
     """Turn rows {image, text} into a batch; `folder` is where image paths start.
 
+    A row may bring `tokens`, its text's ids made before, and `whole: false` where they are cut short: no end is taught then.
+
     Prompts are padded on the left, answers on the right, then each row is moved left as a whole, so
     that padding trails. Labels are -100 but for the answer's tokens and the end-of-text token.
     """
@@ -25,7 +27,7 @@ class AnswerCollator:
 
         batch = dict(encode_pages(self.processor, [open_image(self.folder / row["image"]) for row in rows], self.prompt))
         tokenizer = self.processor.tokenizer
-        answers = [[*tokenizer(row["text"], add_special_tokens=False)["input_ids"], self.end] for row in rows]
+        answers = [self.answer(row) for row in rows]
         longest = max(map(len, answers))
         tokens = torch.full((len(rows), longest), tokenizer.pad_token_id)
         mask = torch.zeros((len(rows), longest), dtype=torch.long)
@@ -40,6 +42,11 @@ class AnswerCollator:
             if name in batch:
                 batch[name] = torch.cat([batch[name], torch.zeros_like(tokens)], 1)
         return shift_left(batch)
+
+    def answer(self, row: dict) -> list[int]:
+        """Return the ids that the model is to write."""
+        tokens = row["tokens"] if "tokens" in row else self.processor.tokenizer(row["text"], add_special_tokens=False)["input_ids"]
+        return [*tokens, self.end] if row.get("whole", True) else list(tokens)
 
 
 def shift_left(batch: dict) -> dict:

@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 from ocrtune.collator import AnswerCollator
+from ocrtune.examples import Fit, example_length, fit_examples, text_limit
 from ocrtune.lora_targets import lora_targets, train_weights_of
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
+from ocrtune.selection import build_selection, spread
 from ocrtune.vlm import end_tokens, load_model, load_processor
 from ocrtune.workspace import main_root
 
@@ -52,7 +54,7 @@ def build_logger(folder: Path):
 
         def log(self, entry):
             self.live.step = int(entry["step"])
-            for name in ("loss", "grad_norm", "learning_rate", "eval_loss"):
+            for name in ("loss", "grad_norm", "learning_rate", "eval_loss", "val_cer"):
                 if name in entry:
                     self.live.log_metric(name, float(entry[name]))
 
@@ -99,7 +101,7 @@ def training_arguments(folder: Path, params: TrainParams, evaluate: bool):
         train_sampling_strategy="group_by_length", length_column_name="length",
         logging_steps=params.logging_steps, save_steps=params.save_steps, save_total_limit=2,
         eval_strategy="steps" if evaluate else "no", eval_steps=params.eval_steps,
-        use_cpu=not torch.cuda.is_available(), bf16=False, report_to=[], disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(), bf16=False, report_to=["wandb"] if params.wandb else [], disable_tqdm=True,
         remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True}, max_length=None,
     )
 
@@ -121,35 +123,58 @@ def is_whole(checkpoint: Path) -> bool:
     return True
 
 
+def read_examples(
+    rows: dict[str, list[dict]], images: Path, model, processor, profile: StudentProfile, params: TrainParams,
+) -> dict[str, Fit]:
+    """Return what can be learnt of the splits; the length budget is printed, an empty train split is a `ValueError`."""
+    limit = min(params.max_length or text_limit(model), text_limit(model))
+    fits = {name: fit_examples(part, images, processor, profile.prompt, limit, params.too_long) for name, part in rows.items()}
+    for name, fit in fits.items():
+        print(f"{name}: {fit.report(limit)}", flush=True)
+    if not fits["train"].kept:
+        raise ValueError(f"no example is left to train on, the first for: {fits['train'].refused[0]['reason']}")
+    return fits
+
+
+def prepare_model(model, params: TrainParams):
+    """Return the configuration of the adapter, or None where all weights of the chosen towers are trained."""
+    from peft import LoraConfig
+
+    if params.method == "full":
+        return train_weights_of(model, params.mode, params.projector)
+    return LoraConfig(r=params.lora.r, lora_alpha=params.lora.alpha, lora_dropout=params.lora.dropout, bias="none",
+                      target_modules=lora_targets(model, params.mode, params.projector))
+
+
 def finetune(
     base: Path, profile: StudentProfile, params: TrainParams, rows: dict[str, list[dict]], images: Path, log: Path, checkpoints: Path,
 ):
-    """Return the trained model (a PeftModel, or the model itself where `method` is full).
+    """Return the trained model (a PeftModel, or the model itself where `method` is full) and, by split, what became of its examples.
 
-    `rows` holds `train` and `val`, each with image, text; image paths start at `images`.
+    `rows` holds `train` and `val`, each with page_id, image, text; image paths start at `images`.
     """
     from datasets import Dataset
-    from peft import LoraConfig
     from transformers import PrinterCallback, set_seed
 
     set_seed(params.seed)
     model, processor = load_model(base, profile), load_processor(base, profile)
     model.train()
-    sets = {name: Dataset.from_list([{"image": row["image"], "text": row["text"], "length": len(row["text"])} for row in part])
-            for name, part in rows.items()}
-    adapter = None
-    if params.method == "lora":
-        adapter = LoraConfig(r=params.lora.r, lora_alpha=params.lora.alpha, lora_dropout=params.lora.dropout, bias="none",
-                             target_modules=lora_targets(model, params.mode, params.projector))
-    else:
-        train_weights_of(model, params.mode, params.projector)
+    fits = read_examples(rows, images, model, processor, profile, params)
+    sets = {name: Dataset.from_list([{"image": row["image"], "tokens": row["tokens"], "whole": row["whole"], "length": example_length(row)}
+                                     for row in fit.kept]) for name, fit in fits.items()}
+    adapter = prepare_model(model, params)
     evaluate = params.eval_steps is not None and len(sets["val"]) > 0
+    callbacks = [build_logger(log), build_progress()]
+    if params.early_stopping and fits["val"].kept:
+        sample = spread(fits["val"].kept, params.early_stopping.num_pages)
+        callbacks.append(build_selection(params.early_stopping, processor, profile, sample, images, checkpoints))
     trainer = build_trainer_class()(
         model=model, args=training_arguments(checkpoints, params, evaluate), processing_class=processor, peft_config=adapter,
         train_dataset=sets["train"], eval_dataset=sets["val"] if evaluate else None,
-        data_collator=AnswerCollator(processor, profile.prompt, images, end_tokens(model)[0]),
-        callbacks=[build_logger(log), build_progress()],
+        data_collator=AnswerCollator(processor, profile.prompt, images, end_tokens(model)[0]), callbacks=callbacks,
     )
+    for callback in callbacks:
+        callback.trainer = trainer
     trainer.remove_callback(PrinterCallback)
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
     print(f"training {trainable:,} of {sum(weight.numel() for weight in model.parameters()):,} parameters", flush=True)
@@ -157,4 +182,4 @@ def finetune(
     if checkpoint:
         print(f"goes on from step {checkpoint.rsplit('-', 1)[1]}", flush=True)
     trainer.train(resume_from_checkpoint=checkpoint)
-    return trainer.model
+    return trainer.model, fits

@@ -11,8 +11,6 @@ from pathlib import Path
 from ocrtune.packed_attention import use_packed_attention
 from ocrtune.params.students import StudentProfile
 
-CONTRACT = "inference.json"  # beside adapter and merged weights: how the model must be asked
-
 
 def weights_digest(folder: Path) -> str:
     """Return one SHA-256 over a model folder's weights, configuration, tokenizer and processor."""

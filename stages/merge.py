@@ -14,12 +14,13 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
     import json
     import shutil
 
+    from ocrtune.contract import CONTRACT
     from ocrtune.merging import merge
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.merge import MergeParams
     from ocrtune.params.students import StudentProfile
     from ocrtune.rows import read_rows, write_json
-    from ocrtune.vlm import CONTRACT, weights_digest
+    from ocrtune.vlm import weights_digest
 
     params = load_section("merge", MergeParams)
     profile = load_section(f"students.{read_params()['student']}", StudentProfile)

@@ -29,12 +29,13 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     """Write the adapter (or, with method full, the weights) and the curves of a training; `folders`: pages, splits, rehearsal."""
     import shutil
 
+    from ocrtune.contract import CONTRACT, contract_of
     from ocrtune.finetuning import checkpoint_folder, finetune
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.students import StudentProfile
     from ocrtune.params.train import TrainParams
-    from ocrtune.rows import read_rows, write_json
-    from ocrtune.vlm import CONTRACT, weights_digest
+    from ocrtune.rows import check_counts, read_rows, write_json, write_rows
+    from ocrtune.vlm import load_processor, weights_digest
 
     pages, splits, rehearsal = folders
     values = read_params()
@@ -57,11 +58,14 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     print(f"train: {len(rows['train'])} examples and {len(clean)} of clean print, {len(rows['val'])} to validate", flush=True)
     rows["train"] += clean
     checkpoints = checkpoint_folder(digest, params.model_dump(), profile.model_dump(), rows, [*images, *(row["sha256"] for row in clean)])
-    model = finetune(base, profile, params, rows, splits, log, checkpoints)
+    model, fits = finetune(base, profile, params, rows, splits, log, checkpoints)
     model.save_pretrained(adapter)
     (adapter / "README.md").unlink(missing_ok=True)  # peft's empty card
     write_json(adapter / CONTRACT, {"student": student, "base_sha256": digest, "mode": params.mode, "method": params.method,
-                                    "prompt": profile.prompt, "image": profile.image, "max_new_tokens": profile.max_new_tokens})
+                                    **contract_of(profile, load_processor(base, profile))})
+    write_rows(log / "refused.jsonl", [{"split": name, **row} for name, fit in fits.items() for row in fit.refused])
+    for name, fit in fits.items():
+        check_counts(f"train, {name}", len(rows[name]), len(fit.kept), len(fit.refused))
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 

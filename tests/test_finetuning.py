@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 from ocrtune.finetuning import checkpoint_folder, finetune, last_checkpoint
 from ocrtune.lora_targets import find_towers
 from ocrtune.params.students import StudentProfile
-from ocrtune.params.train import LoraParams, TrainParams
+from ocrtune.params.train import EarlyStopping, LoraParams, TrainParams
 from ocrtune.rows import write_json
+from ocrtune.selection import generated_cer
 from ocrtune.vlm import generate_texts, load_model, load_processor, open_image
 
 PROFILE = StudentProfile(prompt="", max_new_tokens=12)
@@ -40,7 +41,7 @@ def train(built_student, rows, tmp_path):
     """Return a function that fine-tunes into a named folder, with changed params, and returns the model."""
     def run(name: str, **change):
         params = PARAMS.model_copy(update=change)
-        model = finetune(built_student, PROFILE, params, rows, tmp_path, tmp_path / name / "log", tmp_path / name / "checkpoints")
+        model, _ = finetune(built_student, PROFILE, params, rows, tmp_path, tmp_path / name / "log", tmp_path / name / "checkpoints")
         model.save_pretrained(tmp_path / name)
         return model
     return run
@@ -106,6 +107,19 @@ def test_two_runs_give_the_same_bytes_and_another_seed_others(train, tmp_path):
     assert adapter_bytes(tmp_path / "one") != adapter_bytes(tmp_path / "other")
 
 
+def test_the_weights_that_read_best_are_kept_and_training_stops(train, built_student, tmp_path, capfd):
+    # A learning rate that destroys what it has built: the best step is an early one.
+    stopping = EarlyStopping(eval_steps=10, num_pages=2, patience=2)
+    model = train("run", learning_rate=3e-2, schedule="constant", max_steps=200, early_stopping=stopping)
+    rows = [line.split("\t") for line in (tmp_path / "run/log/plots/metrics/val_cer.tsv").read_text().splitlines()]
+    read = [(float(row[rows[0].index("val_cer")]), int(row[rows[0].index("step")])) for row in rows[1:]]
+    best, step = min(read)
+    assert read[-1][1] in (step + 20, 200)
+    assert f"best after step {step} of {read[-1][1]}" in capfd.readouterr().out
+    images = [{"image": f"{number}.png", "text": TEXTS[number]} for number in (6, 7)]
+    assert generated_cer(model, load_processor(built_student, PROFILE), PROFILE, images, tmp_path) == best
+
+
 TRAIN = """
 import json, sys
 from pathlib import Path
@@ -122,7 +136,8 @@ finetune(student, StudentProfile(**told["profile"]), TrainParams(**told["params"
 
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(train, rows, built_student, project, capfd):
     folder = project.folder
-    settings = {"max_steps": 16, "save_steps": 2, "logging_steps": 2, "lora": LoraParams(r=4, alpha=8, dropout=0.1)}
+    settings = {"max_steps": 16, "save_steps": 2, "logging_steps": 2, "lora": LoraParams(r=4, alpha=8, dropout=0.1),
+                "early_stopping": EarlyStopping(eval_steps=3, num_pages=2, patience=9)}
     train("whole", **settings)
     told = {"profile": PROFILE.model_dump(), "params": PARAMS.model_copy(update=settings).model_dump(), "rows": rows}
     write_json(folder / "told.json", told)

@@ -79,7 +79,8 @@ def main(
         figures = measure(open_readers(model, student, beside or []), sets)
         print("| lines | read by | how many | CER | WER | perfect |\n|:--|:--|--:|--:|--:|--:|")
         for (title, name), scores in figures.items():
-            print(f"| {title} | {name} | {scores['num_pages']} | {scores['cer']:.2%} | {scores['wer']:.2%} | {scores['perfect_rate']:.0%} |")
+            print(f"| {title} | {name} | {scores['num_pages']} "
+                  f"| {scores['cer']:.2%} | {scores['wer']:.2%} | {scores['perfect_rate']:.0%} |")
 
 
 if __name__ == "__main__":

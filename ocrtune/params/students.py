@@ -15,6 +15,7 @@ class StudentProfile(Section):
     batch_size: int = Field(default=16, ge=1, description="pages a batch when it reads")
     max_new_tokens: int = Field(default=4096, ge=1)
     image: dict = Field(default_factory=dict, description="arguments for its image processor: its geometry")
+    postprocess: Literal["default", "deepseek-ocr", "deepseek-document"] = "default"
     trust_remote_code: bool = False
 
 

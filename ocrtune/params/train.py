@@ -15,6 +15,14 @@ class LoraParams(Section):
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
+class EarlyStopping(Section):
+    """Greedy readings of validation pages decide which step's weights are kept, and when to stop."""
+
+    eval_steps: int = Field(default=50, ge=1, description="steps between readings")
+    num_pages: int = Field(default=24, ge=1, description="pages of val that are read each time")
+    patience: int = Field(default=3, ge=1, description="readings without a lower CER before training stops")
+
+
 class TrainParams(Section):
     """How the student is fine-tuned."""
 
@@ -34,6 +42,10 @@ class TrainParams(Section):
     gradient_accumulation_steps: int = Field(default=1, ge=1)
     gradient_checkpointing: bool = False
     max_grad_norm: float = Field(default=1.0, gt=0)
+    max_length: int | None = Field(default=None, ge=1, description="tokens of image, prompt and text; null: what the model holds")
+    too_long: Literal["fail", "refuse", "shorten"] = Field(default="refuse", description="what becomes of a longer one")
+    early_stopping: EarlyStopping | None = None
+    wandb: bool = Field(default=False, description="log to Weights & Biases, too")
     seed: int = 0
     logging_steps: int = Field(default=1, ge=1)
     save_steps: int = Field(ge=1)

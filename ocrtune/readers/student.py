@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ocrtune.contract import check_contract
 from ocrtune.params.students import StudentProfile
 from ocrtune.reading import Page, Reading
 from ocrtune.vlm import generate_texts, load_model, load_processor, open_image, weights_digest
@@ -12,6 +13,7 @@ class StudentReader:
     """A local vision-language model. Pages of one width are read together: padding costs time."""
 
     def __init__(self, folder: Path, profile: StudentProfile):
+        check_contract(folder, profile)
         self.folder, self.profile = folder, profile
         self.identity = {
             "type": "student", "weights": weights_digest(folder), "prompt": profile.prompt, "image": profile.image,
