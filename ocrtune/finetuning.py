@@ -1,5 +1,6 @@
 """Fine-tune a student on labelled pages with TRL's trainer; go on from the last checkpoint when killed."""
 
+import copy
 import hashlib
 import json
 import shutil
@@ -159,6 +160,7 @@ def finetune(
     set_seed(params.seed)
     model, processor = load_model(base, profile), load_processor(base, profile)
     model.train()
+    generation = copy.deepcopy(model.generation_config)
     fits = read_examples(rows, images, model, processor, profile, params)
     sets = {name: Dataset.from_list([{"image": row["image"], "tokens": row["tokens"], "whole": row["whole"], "length": example_length(row)}
                                      for row in fit.kept]) for name, fit in fits.items()}
@@ -182,4 +184,5 @@ def finetune(
     if checkpoint:
         print(f"goes on from step {checkpoint.rsplit('-', 1)[1]}", flush=True)
     trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.model.generation_config = generation  # the trainer writes the tokenizer's special tokens into it
     return trainer.model, fits

@@ -1,9 +1,11 @@
 """Put an adapter into its base, and prove that nothing was lost on the way."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from ocrtune.collator import AnswerCollator
+from ocrtune.edits import count_edits
 from ocrtune.params.students import StudentProfile
 from ocrtune.vlm import end_tokens, generate_texts, load_model, load_processor, open_image
 
@@ -31,47 +33,92 @@ def load_trained(base: Path, adapter: Path, profile: StudentProfile):
     return model
 
 
-def answer_logits(model, collator: AnswerCollator, rows: Sequence[dict]):
-    """Return the logits at the labelled positions of some pages: (tokens, vocabulary), fp32."""
+def read_rows_with(model, processor, profile: StudentProfile, rows: Sequence[dict], images: Path) -> tuple[list, list[str]]:
+    """Return, for labelled pages, the logits at the answer's tokens (a list of (tokens, vocabulary), fp32) and the texts written."""
     import torch
 
-    batch = {name: value.to(model.device) for name, value in collator(list(rows)).items()}
-    known = batch.pop("labels")[:, 1:] != -100
-    with torch.inference_mode():
-        return model(**batch).logits[:, :-1][known].float()
+    collator, logits, texts = AnswerCollator(processor, profile.prompt, images, end_tokens(model)[0]), [], []
+    for start in range(0, len(rows), profile.batch_size):
+        part = list(rows[start : start + profile.batch_size])
+        batch = {name: value.to(model.device) for name, value in collator(part).items()}
+        known = batch.pop("labels")[:, 1:] != -100
+        with torch.inference_mode():
+            logits.append(model(**batch).logits[:, :-1][known].float().cpu())
+        texts += [text for text, _ in generate_texts(model, processor, [open_image(images / row["image"]) for row in part], profile)]
+    return logits, texts
+
+
+def targeted_weights(model) -> list[str]:
+    """Return the paths of the base's weights that an adapter changes; of none where the weights themselves were trained."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    paths = [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
+    return [f"{path.removeprefix('base_model.model.')}.weight" for path in paths]
 
 
 def merge(base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dict], images: Path, merged: Path) -> dict:
     """Write the merged model to `merged` and return the gate's figures, read back from disk.
 
     `rows` are labelled pages on which adapter and merged model must agree; image paths start at `images`.
+    Both read in fp32: what differs is what merging, and storing in the profile's dtype, made different.
     """
     import torch
 
     processor = load_processor(base, profile)
     model = load_trained(base, adapter, profile)
-    collator = AnswerCollator(processor, profile.prompt, images, end_tokens(model)[0])
-    pictures = [open_image(images / row["image"]) for row in rows]
-    expected = answer_logits(model, collator, rows)
-    texts = generate_texts(model, processor, pictures, profile)
+    expected, texts = read_rows_with(model, processor, profile, rows, images)
+    targets = targeted_weights(model)
     whole = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
     whole.to(getattr(torch, profile.dtype)).save_pretrained(merged)
     processor.save_pretrained(merged)
     del model, whole
 
-    reread = load_model(merged, profile, "float32")
-    logits = answer_logits(reread, collator, rows)
-    texts_again = generate_texts(reread, processor, pictures, profile)
+    logits, texts_again = read_rows_with(load_model(merged, profile, "float32"), load_processor(merged, profile), profile, rows, images)
+    changed = changed_tensors(base, merged)
     return {
+        "dtype": profile.dtype,
         "num_pages": len(rows),
         "equal_texts": sum(before == after for before, after in zip(texts, texts_again, strict=True)),
-        "logit_difference": float((logits - expected).abs().max() / expected.abs().max()),
-        "changed_tensors": count_changed(base, merged),
+        "text_difference": sum(count_edits(*pair).total for pair in zip(texts, texts_again, strict=True)) / max(1, sum(map(len, texts))),
+        "logit_difference": float(max((after - before).abs().max() for before, after in zip(expected, logits, strict=True))
+                                  / max(before.abs().max() for before in expected)),
+        "targeted_tensors": len(targets),
+        "changed_tensors": len(changed),
+        "stray_tensors": stray_tensors(changed, targets),
+        "altered_settings": altered_settings(base, merged),
     }
 
 
-def count_changed(base: Path, merged: Path) -> int:
-    """Return how many tensors of the merged model differ from the base's by more than the rounding of their types."""
+def stray_tensors(changed: Sequence[str], targets: Sequence[str]) -> list[str]:
+    """Return the changed tensors that no adapter was meant to change.
+
+    Files may name a tensor by another prefix than the model does: the last four parts of a path tell.
+    """
+    if not targets:
+        return []
+    known = {tail(name) for name in targets}
+    return [name for name in changed if tail(name) not in known]
+
+
+def tail(name: str) -> str:
+    return ".".join(name.split(".")[-4:])
+
+
+def altered_settings(base: Path, merged: Path) -> list[str]:
+    """Return which of a model's settings the merged folder does not have as its base: they decide how others load and run it."""
+    altered = []
+    for file, keys in (("config.json", ("architectures", "model_type", "tie_word_embeddings")),
+                       ("generation_config.json", ("eos_token_id", "bos_token_id", "pad_token_id"))):
+        if not (base / file).is_file():
+            continue
+        before = json.loads((base / file).read_bytes())
+        after = json.loads((merged / file).read_bytes()) if (merged / file).is_file() else {}
+        altered += [f"{file}: {key}" for key in keys if before.get(key) != after.get(key)]
+    return altered
+
+
+def changed_tensors(base: Path, merged: Path) -> list[str]:
+    """Return the tensors of the merged model that differ from the base's by more than the rounding of their types."""
     import torch
     from safetensors import safe_open
 
@@ -86,4 +133,4 @@ def count_changed(base: Path, merged: Path) -> int:
     if before.keys() != after.keys():
         odd = sorted(before.keys() ^ after.keys())
         raise ValueError(f"{merged}: tensors differ in name from the base's: {', '.join(odd[:5])}")
-    return sum(not torch.equal(before[name].float(), after[name].to(before[name].dtype).float()) for name in before)
+    return sorted(name for name in before if not torch.equal(before[name].float(), after[name].to(before[name].dtype).float()))

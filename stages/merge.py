@@ -37,10 +37,18 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
     figures = merge(base, adapter, profile, rows, splits, merged)
     shutil.copy(adapter / CONTRACT, merged / CONTRACT)
     write_json(report, figures)
-    print(f"merge: {figures['changed_tensors']} tensors changed; on {len(rows)} pages {figures['equal_texts']} equal texts, "
-          f"logits within {figures['logit_difference']:.1e}")
-    if figures["logit_difference"] > params.tolerance or figures["equal_texts"] < len(rows) or not figures["changed_tensors"]:
-        raise ValueError(f"{merged}: does not read as the adapter does (see {report}); do not use it")
+    print(f"merge: {figures['changed_tensors']} of {figures['targeted_tensors'] or 'all'} targeted tensors changed; on {len(rows)} pages "
+          f"{figures['equal_texts']} equal texts, logits within {figures['logit_difference']:.1e}")
+    bound = getattr(params.tolerance, profile.dtype)
+    faults = [fault for fault, holds in (
+        (f"logits differ by {figures['logit_difference']:.1e}, allowed is {bound.logits:.1e}", figures["logit_difference"] > bound.logits),
+        (f"texts differ by {figures['text_difference']:.2%}, allowed is {bound.texts:.2%}", figures["text_difference"] > bound.texts),
+        ("no tensor changed", not figures["changed_tensors"]),
+        (f"tensors changed that were no targets: {', '.join(figures['stray_tensors'][:3])}", figures["stray_tensors"]),
+        (f"settings are not the base's: {', '.join(figures['altered_settings'])}", figures["altered_settings"]),
+    ) if holds]
+    if faults:
+        raise ValueError(f"{merged}: does not read as the adapter does (see {report}); do not use it: {'; '.join(faults)}")
 
 
 def main(

@@ -9,7 +9,7 @@ import torch
 from conftest import page_row
 from safetensors.torch import load_file, save_file
 
-from ocrtune.merging import count_changed, load_trained
+from ocrtune.merging import altered_settings, changed_tensors, load_trained, stray_tensors
 from ocrtune.params.students import StudentProfile
 from ocrtune.rows import write_rows
 from ocrtune.vlm import end_tokens, generate_texts, load_model, load_processor, open_image
@@ -77,7 +77,9 @@ def test_the_gate_opens_and_the_merged_model_needs_nothing_else(project_folder, 
     figures = json.loads(REPORT.read_text())
     assert (figures["num_pages"], figures["equal_texts"]) == (3, 3)
     assert 0 <= figures["logit_difference"] < 1e-5
-    assert figures["changed_tensors"] > 20
+    assert 20 < figures["changed_tensors"] == figures["targeted_tensors"]
+    assert not figures["stray_tensors"]
+    assert not figures["altered_settings"]
     assert "merge: " in capsys.readouterr().out
     shutil.rmtree(BASE)
     shutil.rmtree(ADAPTER)
@@ -161,12 +163,38 @@ def test_an_adapter_that_lost_or_won_tensors_fails(project_folder, capsys, chang
     assert "is this the adapter of another base?" in output
 
 
+def test_a_tensor_that_was_no_target_fails(project_folder, capsys, monkeypatch):
+    from transformers import LightOnOcrForConditionalGeneration as Model
+
+    save = Model.save_pretrained
+
+    def save_damaged(model, folder, **options):  # a change too small for logits and texts to tell
+        save(model, folder, **options)
+        change_tensors(folder / "model.safetensors", lambda tensors: tensors["model.language_model.norm.weight"].mul_(1 + 1e-6))
+
+    monkeypatch.setattr(Model, "save_pretrained", save_damaged)
+    assert "tensors changed that were no targets: model.language_model.norm.weight" in fails(capsys)
+
+
+def test_a_path_is_known_by_its_end_and_settings_by_their_value(tmp_path):
+    targets = ["model.language_model.layers.0.mlp.up_proj.weight"]
+    assert stray_tensors(["language_model.model.layers.0.mlp.up_proj.weight"], targets) == []
+    assert stray_tensors(["model.language_model.layers.1.mlp.up_proj.weight"], targets)
+    for name, ends in (("base", 1), ("merged", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text('{"architectures": ["A"]}')
+        (tmp_path / name / "generation_config.json").write_text(f'{{"eos_token_id": {ends}}}')
+    assert altered_settings(tmp_path / "base", tmp_path / "merged") == ["generation_config.json: eos_token_id"]
+    (tmp_path / "merged/generation_config.json").unlink()
+    assert altered_settings(tmp_path / "base", tmp_path / "merged") == ["generation_config.json: eos_token_id"]
+
+
 def test_pages_of_other_splits_fail(project_folder, capsys):
     write_rows(PAGES / "pages.jsonl", [{"page_id": "other"}])
     assert "doc_p1 is no page of data/pages; run split again" in fails(capsys)
 
 
-def test_changed_tensors_are_counted_beyond_rounding_and_names_must_agree(tmp_path):
+def test_changed_tensors_are_named_beyond_rounding_and_names_must_agree(tmp_path):
     weights = {"a": torch.randn(4, 4), "b": torch.randn(4)}
     base = {key: value.half() for key, value in weights.items()}
     same = {key: value.float() for key, value in base.items()}
@@ -174,10 +202,10 @@ def test_changed_tensors_are_counted_beyond_rounding_and_names_must_agree(tmp_pa
     for name, tensors in {"base": base, "same": same, "one": same | {"a": same["a"] + 0.01}, "renamed": renamed}.items():
         (tmp_path / name).mkdir()
         save_file(tensors, tmp_path / name / "model.safetensors")
-    assert count_changed(tmp_path / "base", tmp_path / "same") == 0
-    assert count_changed(tmp_path / "base", tmp_path / "one") == 1
+    assert changed_tensors(tmp_path / "base", tmp_path / "same") == []
+    assert changed_tensors(tmp_path / "base", tmp_path / "one") == ["a"]
     with pytest.raises(ValueError, match="tensors differ in name from the base's: b, c"):
-        count_changed(tmp_path / "base", tmp_path / "renamed")
+        changed_tensors(tmp_path / "base", tmp_path / "renamed")
 
 
 def test_the_trained_model_is_read_in_full_precision(project_folder):
