@@ -31,10 +31,11 @@ def read_lines(folder: Path, by: str | None) -> dict[str, list[dict]]:
 def measure(readers: dict, sets: dict[str, list[dict]]) -> dict[tuple[str, str], dict]:
     """Return the pooled scores of each set by each reader, read through the store like any page."""
     from ocrtune.reading import Page
+    from ocrtune.readings import read_pages
     from ocrtune.scores import score_page, summarize
-    from ocrtune.store import Store, read_pages, store_folder
+    from ocrtune.store import open_store
 
-    store, figures = Store(store_folder()), {}
+    store, figures = open_store(), {}
     pages = [Page(row["page_id"], row["image"], row["sha256"]) for rows in sets.values() for row in rows]
     for name, reader in readers.items():
         readings = read_pages(reader, pages, store, name)
