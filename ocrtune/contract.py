@@ -16,8 +16,9 @@ CONTRACT = "inference.json"
 
 def asked(profile: StudentProfile) -> dict:
     """Return what a reader must not change: prompt, geometry, decoding, post-processing."""
+    guard = {"repeat_guard": profile.repeat_guard.model_dump()} if profile.repeat_guard else {}
     return {"prompt": profile.prompt, "image": profile.image, "postprocess": profile.postprocess,
-            "decoding": {"temperature": 0, "max_new_tokens": profile.max_new_tokens}}
+            "decoding": {"temperature": 0, "max_new_tokens": profile.max_new_tokens, **guard}}
 
 
 def contract_of(profile: StudentProfile, processor) -> dict:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ocrtune.collator import AnswerCollator
 from ocrtune.examples import Fit, example_length, fit_examples, text_limit
-from ocrtune.lora_targets import lora_targets, train_weights_of
+from ocrtune.lora_targets import lora_targets, parameter_targets, train_weights_of
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
 from ocrtune.selection import build_selection, spread
@@ -143,8 +143,12 @@ def prepare_model(model, params: TrainParams):
 
     if params.method == "full":
         return train_weights_of(model, params.mode, params.projector)
+    bare = parameter_targets(model, params.mode, params.projector, params.lora.experts)
+    if bare and params.lora.dropout:
+        raise ValueError(f"train.lora.dropout: {params.lora.dropout}: peft adapts {bare[0]}, no linear layer, without dropout alone; "
+                         "set it to 0")
     return LoraConfig(r=params.lora.r, lora_alpha=params.lora.alpha, lora_dropout=params.lora.dropout, bias="none",
-                      target_modules=lora_targets(model, params.mode, params.projector))
+                      target_modules=lora_targets(model, params.mode, params.projector), target_parameters=bare or None)
 
 
 def finetune(

@@ -52,8 +52,9 @@ def targeted_weights(model) -> list[str]:
     """Return the paths of the base's weights that an adapter changes; of none where the weights themselves were trained."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    paths = [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
-    return [f"{path.removeprefix('base_model.model.')}.weight" for path in paths]
+    adapted = [(name.removeprefix("base_model.model.").replace(".base_layer", ""), module) for name, module in model.named_modules()
+               if isinstance(module, BaseTunerLayer)]
+    return [f"{path}.{getattr(module, 'parameter_name', 'weight')}" for path, module in adapted]  # routed experts are bare parameters
 
 
 def merge(base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dict], images: Path, merged: Path) -> dict:
@@ -73,7 +74,8 @@ def merge(base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dic
     processor.save_pretrained(merged)
     del model, whole
 
-    logits, texts_again = read_rows_with(load_model(merged, profile, "float32"), load_processor(merged, profile), profile, rows, images)
+    reread = load_model(merged, profile, "float32")
+    logits, texts_again = read_rows_with(reread, load_processor(merged, profile), profile, rows, images)
     changed = changed_tensors(base, merged)
     return {
         "dtype": profile.dtype,
@@ -84,9 +86,19 @@ def merge(base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dic
                                   / max(before.abs().max() for before in expected)),
         "targeted_tensors": len(targets),
         "changed_tensors": len(changed),
-        "stray_tensors": stray_tensors(changed, targets),
+        "stray_tensors": stray_tensors(own_names(reread, changed), targets),
         "altered_settings": altered_settings(base, merged),
     }
+
+
+def own_names(model, names: Sequence[str]) -> list[str]:
+    """Return what a model calls the tensors that its checkpoint's files call `names`: families rename and stack what they load."""
+    from transformers.conversion_mapping import get_model_conversion_mapping
+    from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
+
+    mapping = get_model_conversion_mapping(model)
+    kinds = [[entry for entry in mapping if isinstance(entry, kind)] for kind in (WeightRenaming, WeightConverter)]
+    return sorted({rename_source_key(name, *kinds)[0] for name in names})
 
 
 def stray_tensors(changed: Sequence[str], targets: Sequence[str]) -> list[str]:
@@ -113,8 +125,13 @@ def altered_settings(base: Path, merged: Path) -> list[str]:
             continue
         before = json.loads((base / file).read_bytes())
         after = json.loads((merged / file).read_bytes()) if (merged / file).is_file() else {}
-        altered += [f"{file}: {key}" for key in keys if before.get(key) != after.get(key)]
+        altered += [f"{file}: {key}" for key in keys if before.get(key) != after.get(key)
+                    and not (key == "eos_token_id" and ends(before.get(key)) <= ends(after.get(key)))]  # a profile's `end` comes first
     return altered
+
+
+def ends(told: int | list[int] | None) -> set[int]:
+    return set(told) if isinstance(told, list) else {told} - {None}
 
 
 def changed_tensors(base: Path, merged: Path) -> list[str]:

@@ -8,8 +8,10 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from ocrtune.checkpoints import check_code, check_loaded, check_whole, read_config, weight_files
 from ocrtune.packed_attention import use_packed_attention
 from ocrtune.params.students import StudentProfile
+from ocrtune.processors import open_processor
 
 
 def weights_digest(folder: Path) -> str:
@@ -33,30 +35,91 @@ def quiet_libraries() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
+def find_family(folder: Path):
+    """Return the module of ocrtune/families that this kind of model needs; most need none, and get None."""
+    match read_config(folder)["model_type"]:
+        case "deepseek_vl_v2" | "DeepseekOCR":
+            from ocrtune.families import deepseek_ocr as family
+        case "deepseek_ocr2":
+            from ocrtune.families import deepseek_ocr2 as family
+        case "got_ocr2":
+            from ocrtune.families import got_ocr2 as family
+        case "smolvlm":
+            from ocrtune.families import smolvlm as family
+        case _:
+            return None
+    return family
+
+
+def find_model_class(folder: Path, profile: StudentProfile):
+    """Return the class whose `from_pretrained` and `_from_config` build the model in `folder`; code of its own wants trust."""
+    from transformers import AutoModelForImageTextToText
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    family = find_family(folder)
+    if hasattr(family, "prepare"):
+        family.prepare()
+    if hasattr(family, "model_class"):
+        return family.model_class()
+    check_code(folder, known=read_config(folder)["model_type"] in CONFIG_MAPPING, trusted=profile.trust_remote_code)
+    return AutoModelForImageTextToText
+
+
 def load_model(folder: Path, profile: StudentProfile, dtype: str | None = None):
     """Return the model in `folder`, in evaluation mode, on the GPU where there is one.
 
-    A folder without weights is a `ValueError` that says where they should come from.
+    A folder without weights, with torn ones or with those of another model is a `ValueError`.
     """
     import torch
-    from transformers import AutoModelForImageTextToText
 
     quiet_libraries()
-    if not (folder / "config.json").is_file():
-        raise ValueError(f"{folder}: no config.json; put the model's files there (config, *.safetensors, tokenizer, processor)")
-    model = AutoModelForImageTextToText.from_pretrained(
-        folder, dtype=getattr(torch, dtype or profile.dtype), local_files_only=True,
-        trust_remote_code=profile.trust_remote_code, use_safetensors=True,
-    )
+    builder = find_model_class(folder, profile)
+    for path in weight_files(folder):
+        check_whole(path)
+    trust = {"trust_remote_code": True} if profile.trust_remote_code else {}
+    model, report = builder.from_pretrained(folder, dtype=getattr(torch, dtype or profile.dtype), local_files_only=True,
+                                            use_safetensors=True, output_loading_info=True, **trust)
+    check_loaded(folder, report)
+    if profile.end:
+        lead_with(model, token_id(folder, profile.end))
+    model.get_encoder(modality="image").register_forward_pre_hook(match_pixels, with_kwargs=True)
     use_packed_attention(model)
     return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
-def load_processor(folder: Path, profile: StudentProfile):
-    """Return the processor in `folder` with the profile's geometry."""
-    from transformers import AutoProcessor
+def match_pixels(tower, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """Turn what a vision tower gets into the type of its weights: processors give float32."""
+    import torch
 
-    return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=profile.trust_remote_code, **profile.image)
+    def match(value):
+        return value.to(tower.dtype) if torch.is_tensor(value) and value.is_floating_point() else value
+
+    return tuple(map(match, args)), {name: match(value) for name, value in kwargs.items()}
+
+
+def token_id(folder: Path, token: str) -> int:
+    """Return the id of a token in the folder's tokenizer; one that it lacks is a `ValueError`."""
+    from tokenizers import Tokenizer
+
+    found = Tokenizer.from_file(str(folder / "tokenizer.json")).token_to_id(token)
+    if found is None:
+        raise ValueError(f"{folder}/tokenizer.json: has no token {token}, which the profile's `end` names")
+    return found
+
+
+def load_processor(folder: Path, profile: StudentProfile):
+    """Return the processor in `folder` with the profile's geometry; it knows the token that stands for the picture."""
+    family = find_family(folder)
+    if profile.trust_remote_code and family is None:
+        from transformers import AutoProcessor
+
+        return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=True, **profile.image)
+    processor = family.load_processor(folder, profile.image) if family else open_processor(folder, profile.image)
+    known = processor.tokenizer.get_vocab()
+    if processor.image_token not in known:
+        raise ValueError(f"{folder}/tokenizer.json: has no token {processor.image_token}, which stands for the picture; "
+                         "is this the tokenizer of another model?")
+    return processor
 
 
 def open_image(path: Path):
@@ -71,16 +134,23 @@ def open_image(path: Path):
 
 
 def prompt_text(processor, prompt: str) -> str:
-    """Return the words before the answer: image, prompt and roles as the model's own template lays them."""
+    """Return the words before the answer: image, prompt and roles as the model's own template lays them.
+
+    A prompt that holds the picture's token itself is a `ValueError`: there would be one picture too few.
+    """
     content = [{"type": "image"}] + ([{"type": "text", "text": prompt}] if prompt else [])
-    return processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True)
+    text = processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True)
+    if text.count(processor.image_token) != 1:
+        raise ValueError(f"prompt {prompt!r}: {text.count(processor.image_token)} times {processor.image_token} for one picture; "
+                         "the model's template puts it there: leave it out of the prompt")
+    return text
 
 
 def encode_pages(processor, images: Sequence, prompt: str):
     """Return model inputs for pages, padded on the left: input_ids and attention_mask (n, t), pixel_values."""
     text = prompt_text(processor, prompt)
     return processor(images=[[image] for image in images], text=[text] * len(images), padding=True, padding_side="left",
-                     return_tensors="pt", add_special_tokens=False)
+                     return_tensors="pt", add_special_tokens=False, **getattr(processor, "image_settings", {}))
 
 
 def end_tokens(model) -> list[int]:
@@ -89,16 +159,37 @@ def end_tokens(model) -> list[int]:
     return ends if isinstance(ends, list) else [ends]
 
 
+def lead_with(model, end: int) -> None:
+    """Make `end` the first of the model's end tokens."""
+    others = [token for token in end_tokens(model) if token not in (None, end)]
+    model.generation_config.eos_token_id = [end, *others] if others else end
+
+
 def generate_texts(model, processor, images: Sequence, profile: StudentProfile) -> list[tuple[str, str]]:
-    """Return (text, finish_reason) for each image: greedy decoding, all in one batch."""
+    """Return (text, finish_reason) for each image: greedy decoding, all in one batch.
+
+    The text is as the model wrote it, with tokens such as <td> and <|ref|> that are content; those that only frame an
+    answer are left out.
+    """
     import torch
 
     inputs = encode_pages(processor, images, profile.prompt).to(model.device)
-    if inputs["pixel_values"].is_floating_point():
-        inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
+    start = inputs["input_ids"].shape[1]
     with torch.inference_mode():
-        tokens = model.generate(**inputs, do_sample=False, max_new_tokens=profile.max_new_tokens)
-    answers = tokens[:, inputs["input_ids"].shape[1] :]
+        tokens = model.generate(**inputs, do_sample=False, max_new_tokens=profile.max_new_tokens,
+                                logits_processor=repeat_guards(processor.tokenizer, profile, start))
     ends = set(end_tokens(model))
-    texts = processor.tokenizer.batch_decode(answers, skip_special_tokens=True)
-    return [(text, "stop" if ends & set(answer.tolist()) else "length") for text, answer in zip(texts, answers, strict=True)]
+    frame = ends | set(processor.tokenizer.all_special_ids)
+    answers = tokens[:, start:].tolist()
+    texts = [processor.tokenizer.decode([token for token in answer if token not in frame]) for answer in answers]
+    return [(text, "stop" if ends & set(answer) else "length") for text, answer in zip(texts, answers, strict=True)]
+
+
+def repeat_guards(tokenizer, profile: StudentProfile, start: int) -> list:
+    """Return the profile's guard against loops, if it has one, for a prompt of `start` tokens."""
+    if profile.repeat_guard is None:
+        return []
+    from ocrtune.repeat_guard import build_repeat_guard
+
+    guard, known = profile.repeat_guard, tokenizer.get_vocab()
+    return [build_repeat_guard(guard.size, guard.window, start, [known[token] for token in guard.exempt if token in known])]

@@ -9,7 +9,7 @@ from ocrtune.params.students import StudentProfile
 from ocrtune.student import BOS, EOS, IMAGE, PAD, encode
 from ocrtune.vlm import encode_pages, load_model, load_processor, open_image
 
-PROFILE = StudentProfile(prompt="")
+PROFILE = StudentProfile(prompts={"ocr": ""})
 TEXTS = ["ab", "a longer answer, 12", ""]
 WIDTHS = [64, 240, 112]
 

@@ -19,7 +19,7 @@ from ocrtune.rows import write_json
 from ocrtune.selection import generated_cer
 from ocrtune.vlm import generate_texts, load_model, load_processor, open_image
 
-PROFILE = StudentProfile(prompt="", max_new_tokens=12)
+PROFILE = StudentProfile(prompts={"ocr": ""}, max_new_tokens=12)
 TEXTS = ["ab 12", "cat", "dog 7", "Zug", "fee", "Hut 3", "nie", "17 ok"]
 PARAMS = TrainParams(mode="both", lora=LoraParams(r=16, alpha=32), learning_rate=1e-2, max_steps=100, per_device_batch_size=4,
                      save_steps=1000, logging_steps=20, warmup_steps=2)

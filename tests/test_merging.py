@@ -16,7 +16,7 @@ from ocrtune.vlm import end_tokens, generate_texts, load_model, load_processor, 
 from stages.merge import main as merge
 from stages.train import main as train
 
-PROFILE = StudentProfile(prompt="", max_new_tokens=8)
+PROFILE = StudentProfile(prompts={"ocr": ""}, max_new_tokens=8)
 TEXTS = ["ab", "cat 1", "dog", "Zug 22"]
 BASE, ADAPTER, PAGES, SPLITS, REHEARSAL = map(
     Path, ("models/base/tiny", "models/adapter", "data/pages", "data/splits", "data/rehearsal"))

@@ -44,7 +44,7 @@ def test_all_problems_are_named_at_once_with_what_is_allowed(values):
     for line in (
         "splitt: unknown section; allowed: ",
         "split.tets: unknown; allowed here: salt, test, val",
-        "train.lora.alhpa: unknown; allowed here: alpha, dropout, r",
+        "train.lora.alhpa: unknown; allowed here: alpha, dropout, experts, r",
         "train.seed: '7': ",
         "train.mode: 'eyes': input should be 'vision', 'llm' or 'both'",
         "train.learning_rate: '1e-4': input should be a valid number (YAML reads 1e-4 as text: write 1.0e-4)",

@@ -63,7 +63,7 @@ def test_shipped_weights_read_as_promised(folder, promised):
     from ocrtune.params.students import StudentProfile
     from ocrtune.vlm import generate_texts, load_model, load_processor
 
-    profile = StudentProfile(prompt="", max_new_tokens=100)
+    profile = StudentProfile(prompts={"ocr": ""}, max_new_tokens=100)
     model, processor = (load(ROOT / "models/base/tiny", profile) for load in (load_model, load_processor))
     rows = [json.loads(line) for line in next((ROOT / folder).glob("*.jsonl")).read_text(encoding="utf-8").splitlines()]
     images = [Image.open(ROOT / folder / row["image"]).convert("RGB") for row in rows]

@@ -11,7 +11,7 @@ from ocrtune.params.teachers import Local
 from ocrtune.readers.open import open_reader
 from ocrtune.reading import Page, Reading
 
-PROFILE = StudentProfile(prompt="", max_new_tokens=4, batch_size=3)
+PROFILE = StudentProfile(prompts={"ocr": ""}, max_new_tokens=4, batch_size=3)
 
 
 def open_student(folder: Path, **change):
@@ -58,7 +58,7 @@ def test_a_text_cut_off_is_told(student, pages):
 
 def test_its_identity_hangs_on_weights_and_settings(student):
     identities = [open_student(student, **change).identity for change in (
-        {}, {"prompt": "x"}, {"max_new_tokens": 5}, {"dtype": "bfloat16"}, {"image": {"do_resize": False}})]
+        {}, {"prompts": {"ocr": "x"}}, {"max_new_tokens": 5}, {"dtype": "bfloat16"}, {"image": {"do_resize": False}})]
     (student / "config.json").write_text((student / "config.json").read_text() + " ")
     identities.append(open_student(student).identity)
     assert len({json.dumps(identity) for identity in identities}) == len(identities)

@@ -41,7 +41,7 @@ def measure_cer(model, lines: list) -> float:
     from ocrtune.student import build_processor
     from ocrtune.vlm import generate_texts
 
-    processor, profile = build_processor(), StudentProfile(prompt="", max_new_tokens=120)
+    processor, profile = build_processor(), StudentProfile(prompts={"ocr": ""}, max_new_tokens=120)
     model.eval()
     lines, edits = sorted(lines, key=lambda line: line.pixels.shape[1]), 0
     for start in range(0, len(lines), 16):

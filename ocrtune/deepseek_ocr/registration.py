@@ -50,7 +50,7 @@ def register() -> None:
     from transformers.conversion_mapping import register_checkpoint_conversion_mapping
 
     from ocrtune.deepseek_ocr.configuration import DeepseekOcrConfig
-    from ocrtune.deepseek_ocr.modeling import DeepseekOcrModel, DeepseekOCRForCausalLM
+    from ocrtune.deepseek_ocr.modeling import DeepseekOCRForCausalLM, DeepseekOcrModel
 
     AutoConfig.register(DeepseekOcrConfig.model_type, DeepseekOcrConfig)
     AutoModel.register(DeepseekOcrConfig, DeepseekOcrModel)

@@ -13,6 +13,7 @@ class LoraParams(Section):
     r: int = Field(ge=1)
     alpha: int = Field(ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    experts: bool = Field(default=False, description="adapt the routed experts of the llm, too, where the student has them")
 
 
 class EarlyStopping(Section):

@@ -18,6 +18,7 @@ class StudentReader:
         self.identity = {
             "type": "student", "weights": weights_digest(folder), "prompt": profile.prompt, "image": profile.image,
             "dtype": profile.dtype, "max_new_tokens": profile.max_new_tokens,
+            **({"repeat_guard": profile.repeat_guard.model_dump()} if profile.repeat_guard else {}),
         }
 
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
