@@ -86,7 +86,7 @@ def train_ours(base: Path, rows: list[dict], folder: Path) -> list[float]:
     try:
         params = TrainParams(mode="both", lora=LoraParams(r=16, alpha=32), learning_rate=1e-4, epochs=1.0, per_device_batch_size=BATCH,
                              save_steps=10_000, logging_steps=10_000)
-        finetuning.finetune(base, StudentProfile(prompt=""), params, {"train": rows, "val": []}, Path("/"), folder / "log", folder / "ours")
+        finetuning.finetune(base, StudentProfile(prompts={"ocr": ""}), params, {"train": rows, "val": []}, Path("/"), folder / "log", folder / "ours")
     finally:
         finetuning.build_progress = build
     return clock.ends
@@ -101,7 +101,7 @@ def losses(base: Path, rows: list[dict]) -> tuple[float, float]:
     from ocrtune.params.students import StudentProfile
     from ocrtune.vlm import end_tokens, load_model, load_processor
 
-    profile = StudentProfile(prompt="")
+    profile = StudentProfile(prompts={"ocr": ""})
     model, processor = load_model(base, profile), load_processor(base, profile)
     theirs = DataCollatorForVisionLanguageModeling(processor, max_length=None, completion_only_loss=True)(plain_rows(rows))
     ours = AnswerCollator(processor, "", Path("/"), end_tokens(model)[0])(rows)
@@ -114,7 +114,7 @@ def read_both_ways(base: Path, rows: list[dict]) -> tuple[float, float]:
     from ocrtune.params.students import StudentProfile
     from ocrtune.vlm import generate_texts, load_model, load_processor, open_image
 
-    profile = StudentProfile(prompt="", max_new_tokens=100)
+    profile = StudentProfile(prompts={"ocr": ""}, max_new_tokens=100)
     model, processor = load_model(base, profile), load_processor(base, profile)
     images = sorted((open_image(Path(row["image"])) for row in rows), key=lambda image: image.width / image.height)
     seconds = []

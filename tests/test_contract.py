@@ -7,7 +7,7 @@ from ocrtune.params.students import StudentProfile
 from ocrtune.rows import write_json
 from ocrtune.vlm import load_processor
 
-PROFILE = StudentProfile(prompt="", max_new_tokens=12)
+PROFILE = StudentProfile(prompts={"ocr": ""}, max_new_tokens=12)
 
 
 def test_the_contract_is_held(built_student, tmp_path):

@@ -8,7 +8,7 @@ from ocrtune.examples import example_length, fit_examples, text_limit
 from ocrtune.params.students import StudentProfile
 from ocrtune.vlm import encode_pages, load_model, load_processor, open_image
 
-PROFILE = StudentProfile(prompt="")
+PROFILE = StudentProfile(prompts={"ocr": ""})
 
 
 @pytest.fixture
