@@ -86,7 +86,8 @@ def train_ours(base: Path, rows: list[dict], folder: Path) -> list[float]:
     try:
         params = TrainParams(mode="both", lora=LoraParams(r=16, alpha=32), learning_rate=1e-4, epochs=1.0, per_device_batch_size=BATCH,
                              save_steps=10_000, logging_steps=10_000)
-        finetuning.finetune(base, StudentProfile(prompts={"ocr": ""}), params, {"train": rows, "val": []}, Path("/"), folder / "log", folder / "ours")
+        profile, splits = StudentProfile(prompts={"ocr": ""}), {"train": rows, "val": []}
+        finetuning.finetune(base, profile, params, splits, Path("/"), folder / "log", folder / "ours")
     finally:
         finetuning.build_progress = build
     return clock.ends
