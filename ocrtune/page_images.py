@@ -39,9 +39,24 @@ def render_document(path: Path, media_type: str, params: Pdf2imgParams) -> Itera
             yield page
         elif params.unit == "page":
             text = "\n".join(line.text for line in page.lines or ()) or None
-            yield PageImage(page.number, None, None, page.image, text)
+            yield PageImage(page.number, None, None, page.image, page.text if text is None else text)
+        elif page.text is not None:
+            yield take_whole(page)
         else:
             yield from cut_page(page, params)
+
+
+def take_whole(page: SourcePage) -> PageImage | Refusal:
+    """Return an image that brings its own text as the one line that it is; where lines stand in it, only a person could say."""
+    num_lines = len(page.text.strip().splitlines())
+    if num_lines > 1:
+        return Refusal(page.number, f"the image brings {num_lines} lines of text, and not where they stand; set pdf2img.unit to page")
+    return PageImage(page.number, 1, (0, 0, *page.image.size), page.image, page.text)
+
+
+def is_picture(num_lines: int, num_low: int) -> bool:
+    """Say whether so many of a page's lines, found by ink, are specks that it must be a photograph."""
+    return num_low > PICTURE_SHARE * max(num_lines, FEW_LINES)
 
 
 def cut_page(page: SourcePage, params: Pdf2imgParams) -> Iterator[PageImage | Refusal]:
@@ -52,7 +67,7 @@ def cut_page(page: SourcePage, params: Pdf2imgParams) -> Iterator[PageImage | Re
         yield Refusal(page.number, "lies on its side and has no text layer; turn it and crawl again")
         return
     num_low = sum(line.height < params.min_line_height_px for line in lines)
-    if not page.lines and num_low > PICTURE_SHARE * max(len(lines), FEW_LINES):
+    if not page.lines and is_picture(len(lines), num_low):
         yield Refusal(page.number, f"no text layer, and by ink more a picture than text: {num_low} of {len(lines)} lines are specks")
         return
     if not lines:

@@ -1,10 +1,7 @@
 """Write the images of documents and return their rows, one process a document; a crash takes one document with it."""
 
 import hashlib
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from io import BytesIO
 from pathlib import Path
 
@@ -13,10 +10,11 @@ from PIL import Image
 from ocrtune.page_images import PageImage, render_document
 from ocrtune.params.pdf2img import Pdf2imgParams
 from ocrtune.source_pages import Refusal
+from ocrtune.workers import Crash, Workers
 
 PAGE_COLUMNS = ("page_id", "doc_id", "page", "line", "box", "image", "width", "height", "sha256", "text_layer")
 JPEG_QUALITY = 92
-IN_FLIGHT = 2  # documents a worker
+CRASHED = "the process that rendered it crashed; open it with another program and save it anew"
 
 Result = tuple[list[dict], list[dict]]  # page rows, refused rows
 
@@ -67,41 +65,8 @@ def write_named(document: dict, *args: object) -> Result:
         raise RuntimeError(f"{document['doc_id']}: {type(error).__name__}: {error}; please report this") from None
 
 
-def start_pool(workers: int) -> ProcessPoolExecutor:
-    """Return a pool of fresh processes: a fork would share MuPDF's state and whatever threads stand around."""
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-
-
-def retry_alone(document: dict, *args: object) -> Result:
-    """Return the result of a document whose worker, or a neighbour's, has died; if it dies again it is to blame."""
-    with start_pool(1) as pool:
-        try:
-            return pool.submit(write_named, document, *args).result()
-        except BrokenProcessPool:
-            reason = "the process that rendered it crashed; open it with another program and save it anew"
-            return [], [{"doc_id": document["doc_id"], "page": None, "reason": reason}]
-
-
-def write_all_pages(documents: list[dict], folder: Path, out: Path, params: Pdf2imgParams, workers: int) -> Iterator[Result]:
-    """Yield each document's result, in the order in which they get done."""
-    waiting = documents[::-1]
-    pool = start_pool(workers)
-    flying: dict[Future, dict] = {}
-    try:
-        while waiting or flying:
-            while waiting and len(flying) < IN_FLIGHT * workers:
-                document = waiting.pop()
-                flying[pool.submit(write_named, document, folder, out, params)] = document
-            done, _ = wait(flying, return_when=FIRST_COMPLETED)
-            if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
-                pool.shutdown(wait=True)
-                for future, document in flying.items():
-                    broken = isinstance(future.exception(), BrokenProcessPool)
-                    yield retry_alone(document, folder, out, params) if broken else future.result()
-                flying, pool = {}, start_pool(workers)
-                continue
-            for future in done:
-                del flying[future]
-                yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+def write_all_pages(documents: list[dict], folder: Path, out: Path, params: Pdf2imgParams, count: int) -> Iterator[Result]:
+    """Yield each document's result, in the order in which they get done, from `count` processes."""
+    with Workers(count) as workers:
+        for (document, *_), result in workers.run(write_named, ((document, folder, out, params) for document in documents)):
+            yield ([], [{"doc_id": document["doc_id"], "page": None, "reason": CRASHED}]) if isinstance(result, Crash) else result

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from ocrtune.image_text import embedded_text
 from ocrtune.page_lines import Line
 from ocrtune.params.pdf2img import Pdf2imgParams
 
@@ -25,11 +26,12 @@ class Refusal:
 
 @dataclass(frozen=True)
 class SourcePage:
-    """A page as a picture; `lines` is None where there is no text layer."""
+    """A page as a picture; `lines` is None where there is no text layer, `text` where the image does not bring its own."""
 
     number: int
     image: Image.Image
     lines: list[Line] | None
+    text: str | None = None
 
 
 def first_line(error: Exception) -> str:
@@ -63,8 +65,8 @@ def choose_pages(num_pages: int, params: Pdf2imgParams) -> range:
     return range(params.start_page, min(num_pages, params.end_page or num_pages) + 1)
 
 
-def open_pdf(path: Path, params: Pdf2imgParams) -> Iterator[SourcePage | Refusal]:
-    """Yield a PDF's pages."""
+def load_pdf(path: Path) -> tuple:
+    """Return an open PDF and the number of its pages; otherwise a ValueError says why not."""
     import pymupdf
 
     pymupdf.TOOLS.mupdf_display_errors(False)
@@ -72,16 +74,23 @@ def open_pdf(path: Path, params: Pdf2imgParams) -> Iterator[SourcePage | Refusal
     step = "can't be opened"
     try:
         pdf = pymupdf.open(path, filetype="pdf")
-        if pdf.needs_pass:
-            yield Refusal(None, "encrypted: needs a password")
-            return
+        is_locked = pdf.needs_pass
         step = "pages can't be counted"
-        numbers = choose_pages(pdf.page_count, params)
+        num_pages = 0 if is_locked else pdf.page_count
+    except damages() as error:
+        raise ValueError(f"{step}: {first_line(error).replace(str(path), path.name)}") from None
+    if is_locked:
+        raise ValueError("encrypted: needs a password")
+    return pdf, num_pages
+
+
+def open_pdf(path: Path, params: Pdf2imgParams) -> Iterator[SourcePage | Refusal]:
+    """Yield a PDF's pages."""
+    try:
+        pdf, num_pages = load_pdf(path)
+        numbers = choose_pages(num_pages, params)
     except ValueError as error:
         yield Refusal(None, first_line(error))
-        return
-    except damages() as error:
-        yield Refusal(None, f"{step}: {first_line(error).replace(str(path), path.name)}")
         return
     failures = 0
     for number in numbers:
@@ -89,7 +98,7 @@ def open_pdf(path: Path, params: Pdf2imgParams) -> Iterator[SourcePage | Refusal
         yield page
         failures = failures + 1 if isinstance(page, Refusal) else 0
         if failures == FAILURES_IN_A_ROW:
-            yield Refusal(None, f"given up after {failures} bad pages in a row, at page {number} of {pdf.page_count}")
+            yield Refusal(None, f"given up after {failures} bad pages in a row, at page {number} of {num_pages}")
             return
 
 
@@ -141,6 +150,7 @@ def read_frame(file: Image.Image, number: int, params: Pdf2imgParams) -> SourceP
     try:
         file.seek(number - 1)
         scale = choose_shrink(file.width, file.height, params.max_pixels)
+        text = embedded_text(file)
         image = ImageOps.exif_transpose(file)
         if image.mode.startswith("I") or image.mode == "F":
             image = image.point(lambda value: value / 256).convert("L") if image.mode.startswith("I;16") else image.convert("L")
@@ -153,4 +163,4 @@ def read_frame(file: Image.Image, number: int, params: Pdf2imgParams) -> SourceP
             image = image.resize(size, Image.Resampling.LANCZOS)
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         return Refusal(number, f"page can't be loaded: {first_line(error)}")
-    return SourcePage(number, image, None)
+    return SourcePage(number, image, None, text)

@@ -5,18 +5,11 @@
 Keeps what each PDF's own text layer says of an image, for the teacher `text-layer`.
 """
 
-import os
 import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-
-def count_workers(asked: int, num_documents: int) -> int:
-    """Return how many processes to start: as many as asked for, or one a core, but no more than documents."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(asked or cores, num_documents))
 
 
 def pdf2img(documents_folder: Path, out: Path, params) -> None:
@@ -25,6 +18,7 @@ def pdf2img(documents_folder: Path, out: Path, params) -> None:
 
     from ocrtune.page_rows import write_all_pages
     from ocrtune.rows import check_counts, index_rows, read_rows, write_rows
+    from ocrtune.workers import count_workers
 
     manifest = documents_folder / "documents.jsonl"
     documents = read_rows(manifest, ("doc_id", "file", "media_type"))

@@ -36,7 +36,9 @@ def test_a_torn_image_alone_fails(student, pages, capfd):
     pages[2].image.write_bytes(b"no image")
     pages[3].image.unlink()
     readings = read(open_student(student), pages)
-    assert {name for name, reading in readings.items() if reading == Reading("", "error")} == {"p1", "p2", "p3"}
+    failed = {name: reading for name, reading in readings.items() if reading.finish_reason == "error"}
+    assert failed.keys() == {"p1", "p2", "p3"}
+    assert all(reading.text == "" and f"{name[1]}.png" in reading.problem for name, reading in failed.items())
     assert readings.keys() == {page.page_id for page in pages}
     output = capfd.readouterr().out
     assert all(f"{name}: not read: " in output for name in ("p1", "p2", "p3"))
@@ -47,6 +49,16 @@ def test_batches_leave_the_answers(student, pages):
     assert {reading.finish_reason for reading in readings.values()} <= {"stop", "length"}
     assert len({reading.text for reading in readings.values()}) > 1
     assert read(open_student(student, batch_size=1), pages[::-1]) == readings
+
+
+def test_answers_come_before_the_last_page_is_drawn(student, pages, monkeypatch):
+    monkeypatch.setattr("ocrtune.readers.student.WINDOW", 1)
+    drawn = []
+    answers = open_student(student, batch_size=2).read(page for page in pages if not drawn.append(page))
+    next(answers)
+    assert len(drawn) == 2
+    assert len(list(answers)) == len(pages) - 1
+    assert drawn == pages
 
 
 def test_a_text_cut_off_is_told(student, pages):

@@ -31,6 +31,7 @@ class StudentProfile(Section):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     batch_size: int = Field(default=16, ge=1, description="pages a batch when it reads")
     max_new_tokens: int = Field(default=4096, ge=1)
+    unit: Literal["page", "block", "line"] = Field(default="page", description="what tools.infer shows it at a time")
     image: dict = Field(default_factory=dict, description="settings of its image processor: its geometry")
     end: str = Field(default="", description="the token that ends an answer; empty: the first that its generation config names")
     repeat_guard: RepeatGuard | None = None
