@@ -45,7 +45,7 @@ class Account:
     """
 
     def __init__(self, budget: Budget, reader: Reader, tally: Tally | None, folder: Path):
-        self.budget, self.reader, self.folder = budget, reader_digest(reader.identity), folder
+        self.budget, self.reader, self.digest, self.folder = budget, reader, reader_digest(reader.identity), folder
         self.prices, self.tally = getattr(reader, "prices", None), tally or Tally()
         # Engines and local models have no such attribute: no token of theirs costs anything.
         self.limits_tokens = hasattr(reader, "prices") and (budget.max_tokens is not None or budget.max_cost is not None)
@@ -103,7 +103,7 @@ class Account:
         self.logged = now
         if not pages:
             return
-        entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "reader": self.reader, "pages": pages, "failed": failed,
+        entry = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "reader": self.digest, "pages": pages, "failed": failed,
                  "seconds": round(seconds, 3), "prompt_tokens": prompt, "completion_tokens": completion, "cost": round(cost, 6)}
         self.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.folder / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -113,7 +113,7 @@ class Account:
             os.close(descriptor)
 
     def estimate(self, num_pages: int) -> str:
-        """Return what so many pages will probably take, by earlier readings of the same reader."""
+        """Return what so many pages will probably take, by earlier readings of the same reader; empty where it costs nothing."""
         parts = []
         if self.tally.num_counted:
             prompt, completion = (round(total / self.tally.num_counted * num_pages)
@@ -121,17 +121,18 @@ class Account:
             parts.append(f"{prompt + completion:,} tokens ({prompt:,} prompt, {completion:,} completion)")
             if self.prices:
                 parts.append(f"cost {self.price((prompt, completion)):,.2f}")
-        entries = [entry for entry in read_log(self.folder) if entry["reader"] == self.reader][-100:]
+        entries = [entry for entry in read_log(self.folder) if entry["reader"] == self.digest][-100:]
         if seconds := sum(entry["seconds"] for entry in entries):
             parts.append(duration(num_pages * seconds / sum(entry["pages"] for entry in entries)))
         if parts:
             return f"about {', '.join(parts)}, as earlier pages took"
-        return "tokens, cost and time are not known before this reader's first pages"
+        return "tokens, cost and time are not known before this reader's first pages" if hasattr(self.reader, "prices") else ""
 
     def summary(self) -> str:
         """Return what was spent."""
+        tokens = f"; {sum(self.tokens):,} tokens" if any(self.tokens) else ""
         cost = f", cost {self.cost:,.4f}" if self.prices else ""
-        return f"{self.num_read} read, {self.num_failed} of them failed; {sum(self.tokens):,} tokens{cost}"
+        return f"{self.num_read} read, {self.num_failed} of them failed{tokens}{cost}"
 
 
 def read_log(folder: Path) -> list[dict]:

@@ -11,6 +11,7 @@ from ocrtune.tracked_rows import tracked_readings
 from ocrtune.workspace import main_root
 
 Retry = Literal["all", "failed", "stale"]
+FREE = ("text-layer", "letter-places")  # readers whose readings are not worth looking for anywhere else
 UNREAD = Reading("", "unread", "left out by `retry`")
 
 
@@ -56,7 +57,7 @@ def read_pages(
         short = readings.keys_by_page[page.page_id] = bytes.fromhex(key)
         if short not in missing and not store.holds(key):
             missing[short] = page
-    if missing and reader.identity["type"] != "text-layer":  # that one costs nothing
+    if missing and reader.identity["type"] not in FREE:
         take_over(store, missing, reader.identity, title)
     left_out = {key for key in missing if retry != "all" and store.has_failed(key.hex()) != (retry == "failed")}
     in_store = sum(key not in missing for key in readings.keys_by_page.values())
@@ -90,7 +91,8 @@ def ask(reader: Reader, wanted: dict[bytes, Page], readings: Readings, title: st
 
     store = readings.store
     account = Account(budget, reader, store.tallies.get(reader_digest(reader.identity)), store.folder)
-    print(f"  {account.estimate(len(wanted))}", flush=True)
+    if estimate := account.estimate(len(wanted)):
+        print(f"  {estimate}", flush=True)
     left = dict(wanted)
     try:
         with tqdm(total=len(left), desc=title, unit="page", mininterval=2) as progress:

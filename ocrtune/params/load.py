@@ -101,10 +101,13 @@ def problems(values: dict[str, Any]) -> list[str]:
                 TypeAdapter(schema).validate_python(values[name])
             except ValidationError as errors:
                 found += [describe(name, error, schema) for error in errors.errors(include_url=False)]
-    for choice, profiles in (("student", "students"), ("teacher", "teachers")):
+    for place, profiles in (("student", "students"), ("teacher", "teachers"), ("teacher_label.second_teacher", "teachers")):
         names = sorted(map(str, values[profiles])) if isinstance(values.get(profiles), dict) else []
-        if isinstance(values.get(choice), str) and values[choice] not in names:
-            found.append(f"{choice}: {values[choice]!r}: no such profile; {profiles} has: {', '.join(names)}")
+        chosen = values
+        for step in place.split("."):
+            chosen = chosen.get(step) if isinstance(chosen, dict) else None
+        if isinstance(chosen, str) and chosen not in names:
+            found.append(f"{place}: {chosen!r}: no such profile; {profiles} has: {', '.join(names)}")
     return found
 
 
