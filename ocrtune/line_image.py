@@ -146,17 +146,17 @@ def soften(image: Image.Image, rng: random.Random) -> Image.Image:
     return image
 
 
-def render_line(text: str, typeface: Typeface, rng: random.Random, clean: bool = False) -> LineImage:
+def render_line(text: str, typeface: Typeface, rng: random.Random, clean: bool = False, loose: float = LOOSE) -> LineImage:
     """Return `text` as an image of 32 px height and a width that is a multiple of 16 px.
 
-    With `clean`, the line is black on white, upright and sharp. A line too wide for `MAX_WIDTH` is an error.
+    With `clean`, the line is black on white, upright and sharp; `loose` is the share of loose crops among the others. A line too wide for `MAX_WIDTH` is an error.
     """
     size = rng.choice((22, 26, 30, 36, 42))
     image, centres, rows = draw_text(text, typeface, size, rng)
     left, top, right, bottom = crop_box(image, rows, size, rng)
-    loose = not clean and rng.random() < LOOSE
-    above, below = (rng.uniform(0.1, 0.7) * size if loose else 0 for _ in range(2))
-    if loose and rng.random() < 0.5:
+    is_loose = not clean and rng.random() < loose
+    above, below = (rng.uniform(0.1, 0.7) * size if is_loose else 0 for _ in range(2))
+    if is_loose and rng.random() < 0.5:
         image = add_neighbours(image, rows, rng)
     top, bottom = round(top - above), round(bottom + below)
     if not clean and rng.random() < 0.5:
@@ -173,7 +173,7 @@ def render_line(text: str, typeface: Typeface, rng: random.Random, clean: bool =
     pixels = np.asarray(image.resize((width, LINE_HEIGHT), Image.Resampling.BICUBIC), np.float32)
     if not clean:
         pixels = wear(pixels, rng, np.random.default_rng(rng.getrandbits(63)))
-    if loose and rng.random() < 0.6:
+    if is_loose and rng.random() < 0.6:
         rows_px = LINE_HEIGHT / (bottom - top)
         pixels = cut_out(pixels, above * rows_px, below * rows_px, rng)
     centres = (centres - left) * width / (right - left)

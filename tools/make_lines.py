@@ -4,6 +4,7 @@
     python -m tools.make_lines --lines 300 --out data/rehearsal       # clean print, to mix into training
     python -m tools.make_lines --worn --out tests/lines/seen
     python -m tools.make_lines --worn --unseen --out tests/lines/unseen
+    python -m tools.make_lines --worn --loose --lines 60 --out tests/lines/loose
     python -m tools.make_lines --worn --min-chars 61 --max-chars 84 --lines 60 --out tests/lines/long
 
 Without --unseen, typefaces are among those that the student was trained on; the texts are not.
@@ -18,7 +19,7 @@ from typing import Annotated
 import typer
 
 
-def make_lines(out: Path, num_lines: int, min_chars: int, max_chars: int, worn: bool, unseen: bool) -> None:
+def make_lines(out: Path, num_lines: int, min_chars: int, max_chars: int, worn: bool, unseen: bool, loose: bool) -> None:
     """Write `num_lines` images and their rows; the same files each time where the same fonts and dictionaries are installed."""
     from PIL import Image
 
@@ -34,7 +35,7 @@ def make_lines(out: Path, num_lines: int, min_chars: int, max_chars: int, worn: 
         typeface = rng.choice(rng.choice(families))
         text = writer.prose(rng, typeface.characters, rng.randint(min_chars, max_chars))
         try:
-            line = render_line(text, typeface, rng, clean=not worn)
+            line = render_line(text, typeface, rng, clean=not worn, loose=float(loose))
         except ValueError:  # too wide
             continue
         buffer = io.BytesIO()
@@ -53,10 +54,11 @@ def main(
     min_chars: Annotated[int, typer.Option(help="shortest line")] = 12,
     max_chars: Annotated[int, typer.Option(help="longest line")] = 60,
     worn: Annotated[bool, typer.Option(help="as scanned: skewed, blurred, noisy")] = False,
+    loose: Annotated[bool, typer.Option(help="with room, neighbouring lines and ragged cuts around")] = False,
     unseen: Annotated[bool, typer.Option(help="typefaces never trained on")] = False,
 ) -> None:
     """Write a set of rendered lines."""
-    make_lines(out, lines, min_chars, max_chars, worn, unseen)
+    make_lines(out, lines, min_chars, max_chars, worn, unseen, loose)
 
 
 if __name__ == "__main__":
