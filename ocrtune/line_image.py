@@ -149,7 +149,8 @@ def soften(image: Image.Image, rng: random.Random) -> Image.Image:
 def render_line(text: str, typeface: Typeface, rng: random.Random, clean: bool = False, loose: float = LOOSE) -> LineImage:
     """Return `text` as an image of 32 px height and a width that is a multiple of 16 px.
 
-    With `clean`, the line is black on white, upright and sharp; `loose` is the share of loose crops among the others. A line too wide for `MAX_WIDTH` is an error.
+    With `clean`, the line is black on white, upright and sharp; `loose` is the share of loose crops among the others.
+    A line too wide for `MAX_WIDTH` is an error.
     """
     size = rng.choice((22, 26, 30, 36, 42))
     image, centres, rows = draw_text(text, typeface, size, rng)
