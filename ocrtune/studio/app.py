@@ -1,6 +1,7 @@
 """Put the studio together: pages, pictures and guard in one app that uvicorn serves."""
 
 import os
+import warnings
 from pathlib import Path
 
 from ocrtune.studio.guard import Guard, is_loopback
@@ -44,6 +45,7 @@ def build_app(project: Project, accounts: dict[str, str], is_local: bool, files:
     script = (HERE / "studio.js").read_text(encoding="utf-8")
     theme = gr.themes.Base(primary_hue="teal", neutral_hue="stone", font=["system-ui", "Noto Sans", "sans-serif"],
                            font_mono=["ui-monospace", "Noto Sans Mono", "monospace"], radius_size="sm", spacing_size="sm", text_size="md")
+    warnings.filterwarnings("ignore", "SSR mode is not supported")  # nor wanted: it needs Node.js
     gr.mount_gradio_app(app, demo, path="/", theme=theme, css=(HERE / "studio.css").read_text(encoding="utf-8"),
                         head=f"<script>{script}</script>", footer_links=[], show_error=True, ssr_mode=False, allowed_paths=[])
     return Guard(app, accounts, is_local)

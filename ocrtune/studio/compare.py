@@ -3,10 +3,11 @@
 import html
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 from ocrtune.studio.fragments import PICK, cer_pill, figures, notice, page_views, percent, say_errors, text_block
 from ocrtune.studio.marked_edits import mark, show
-from ocrtune.studio.paging import ROWS, place, say_place, turn_by
+from ocrtune.studio.paging import ROWS, lay_out_steps, place, say_place, turn_by
 from ocrtune.studio.params_file import pdf2img_json, read_params
 from ocrtune.studio.pictures import THUMB_WIDTH, Gallery
 from ocrtune.studio.project import Project
@@ -85,8 +86,8 @@ def show_detail(project: Project, gallery: Gallery, row: Row, names: list[str], 
             f'<div class="texts synchronised">{reference}<div class="columns">{"".join(columns)}</div></div>{where}</div>')
 
 
-def build(blocks, project: Project, gallery: Gallery, files: tuple[Path | None, Path | None]) -> None:
-    """Lay out the page in Gradio's `blocks`; `files`: what it opens with."""
+def lay_out() -> SimpleNamespace:
+    """Lay out the page and return its parts."""
     import gradio as gr
 
     start, picked = gr.State(0), gr.State(None)
@@ -105,20 +106,18 @@ def build(blocks, project: Project, gallery: Gallery, files: tuple[Path | None, 
                 gains = gr.Button("biggest gains (g)", size="sm", elem_classes=["key-g"], elem_id="compare-gains")
                 losses = gr.Button("biggest losses (l)", size="sm", elem_classes=["key-l"], elem_id="compare-losses")
             rows = gr.HTML(js_on_load=PICK, elem_id="compare-list")
-            with gr.Row():
-                before = gr.Button("← earlier", size="sm", elem_classes=["key-p"])
-                told = gr.HTML(elem_classes=["told"])
-                after = gr.Button("later →", size="sm", elem_classes=["key-n"])
-                up = gr.Button("↑ k", size="sm", elem_classes=["key-k"], min_width=40)
-                down = gr.Button("↓ j", size="sm", elem_classes=["key-j"], min_width=40)
+            before, told, after, up, down = lay_out_steps()
         with gr.Column(scale=7, min_width=480):
             against = gr.Radio(list(AGAINST), value=AGAINST[0], label="colour what differs from", elem_id="compare-against")
             detail = gr.HTML(elem_id="compare-detail")
+    return SimpleNamespace(**locals())
 
-    filters = [names, order, kind, document, search, against]
-    outputs = [detail, rows, summary, told, start, picked]
 
-    @say_errors(len(outputs))
+def make_acts(project: Project, gallery: Gallery, files: tuple[Path | None, Path | None]) -> SimpleNamespace:
+    """Return what happens on the page."""
+    import gradio as gr
+
+    @say_errors(6)
     def see(*values, turn: int = 0, step: int = 0):
         chosen, by, only, doc_id, words, base, begin, page_id = values
         sources = list_sources(project)
@@ -153,13 +152,22 @@ def build(blocks, project: Project, gallery: Gallery, files: tuple[Path | None, 
         documents = sorted({row["doc_id"] for row in project.examples().values()}) if project.splits_folder.is_dir() else []
         return gr.update(choices=list(sources), value=wanted[:2]), gr.update(choices=[ANY, *documents]), say_verdict(project)
 
-    everything, quick = [*filters, start, picked], {"show_progress": "hidden"}
-    blocks.load(fill, None, [names, document, verdict]).then(see, everything, outputs)
-    gr.on([names.input, order.input, kind.input, document.input, search.input], refilter, filters, outputs,
-          trigger_mode="always_last", **quick)
-    against.input(see, everything, outputs, **quick)
-    rows.select(pick, everything, outputs, **quick)
-    gains.click(jump(ORDERS[0]), filters, [order, *outputs], **quick)
-    losses.click(jump(ORDERS[1]), filters, [order, *outputs], **quick)
-    for button, options in ((before, {"turn": -1}), (after, {"turn": 1}), (up, {"step": -1}), (down, {"step": 1})):
-        button.click(turn_by(see, **options), everything, outputs, **quick)
+    return SimpleNamespace(**locals())
+
+
+def build(blocks, project: Project, gallery: Gallery, files: tuple[Path | None, Path | None]) -> None:
+    """Make the page in Gradio's `blocks`; `files`: what it opens with."""
+    import gradio as gr
+
+    part, act = lay_out(), make_acts(project, gallery, files)
+    filters = [part.names, part.order, part.kind, part.document, part.search, part.against]
+    outputs = [part.detail, part.rows, part.summary, part.told, part.start, part.picked]
+    everything, quick = [*filters, part.start, part.picked], {"show_progress": "hidden"}
+    blocks.load(act.fill, None, [part.names, part.document, part.verdict]).then(act.see, everything, outputs)
+    gr.on([entry.input for entry in filters[:-1]], act.refilter, filters, outputs, trigger_mode="always_last", **quick)
+    part.against.input(act.see, everything, outputs, **quick)
+    part.rows.select(act.pick, everything, outputs, **quick)
+    part.gains.click(act.jump(ORDERS[0]), filters, [part.order, *outputs], **quick)
+    part.losses.click(act.jump(ORDERS[1]), filters, [part.order, *outputs], **quick)
+    for button, options in ((part.before, {"turn": -1}), (part.after, {"turn": 1}), (part.up, {"step": -1}), (part.down, {"step": 1})):
+        button.click(turn_by(act.see, **options), everything, outputs, **quick)

@@ -28,3 +28,16 @@ def turn_by(see: Callable, **options) -> Callable:
         return see(*values, **options)
 
     return turn
+
+
+def lay_out_steps() -> tuple:
+    """Lay out the buttons under a list: earlier part, where one is, later part, up, down."""
+    import gradio as gr
+
+    with gr.Row():
+        before = gr.Button("← earlier", size="sm", elem_classes=["key-p"])
+        told = gr.HTML(elem_classes=["told"])
+        after = gr.Button("later →", size="sm", elem_classes=["key-n"])
+        up = gr.Button("↑ k", size="sm", elem_classes=["key-k"], min_width=40)
+        down = gr.Button("↓ j", size="sm", elem_classes=["key-j"], min_width=40)
+    return before, told, after, up, down

@@ -1,6 +1,7 @@
 """The page Prompts: the tasks that users keep in params.yaml, and a trial of one on a page."""
 
 import html
+from types import SimpleNamespace
 
 from ocrtune.params.prompts import LOCKED
 from ocrtune.prompts import Prompt
@@ -53,8 +54,8 @@ def list_pages(project: Project) -> list[str]:
     return (test or list(project.pages()))[:MOST_PAGES]
 
 
-def build(blocks, project: Project, gallery: Gallery) -> None:
-    """Lay out the page in Gradio's `blocks`."""
+def lay_out() -> SimpleNamespace:
+    """Lay out the page and return its parts."""
     import gradio as gr
 
     picked, trials = gr.State(None), gr.State([])
@@ -77,10 +78,14 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
                 attempt = gr.Button("try", variant="primary", elem_id="prompts-try")
             picture = gr.HTML(elem_id="prompts-picture")
             reading = gr.HTML(elem_id="prompts-reading")
+    return SimpleNamespace(**locals())
 
-    outputs = [said, listed, picked, name, system, user]
 
-    @say_errors(len(outputs))
+def make_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
+    """Return what happens on the page."""
+    import gradio as gr
+
+    @say_errors(6)
     def see(asked: str | None, task: str | None, message: str = ""):
         tasks = find_tasks(project, asked)
         task = task if task in tasks else next(iter(tasks), None)
@@ -93,12 +98,12 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
         try:
             edit()
         except (ValueError, OSError) as error:
-            return notice(str(error), "bad"), *(gr.skip() for _ in outputs[1:])
+            return notice(str(error), "bad"), *(gr.skip() for _ in range(5))
         return see(asked, task, notice(done, "good"))
 
     def keep(asked, current, title, system_words, user_words):
         if title != current:
-            return notice(f"{title}: press “add as new” for a task of another name", "bad"), *(gr.skip() for _ in outputs[1:])
+            return notice(f"{title}: press “add as new” for a task of another name", "bad"), *(gr.skip() for _ in range(5))
         return change(lambda: save_task(project.params_file, title, system_words, user_words, False), asked, title,
                       f"{title}: saved in params.yaml")
 
@@ -139,13 +144,20 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
             return gr.skip(), gr.skip()
         return [gr.update(choices=choices, value=choices[0] if choices else None) for choices in (readers, pages)]
 
-    quick = {"show_progress": "hidden"}
-    blocks.load(fill, None, [reader, page]).then(see, [reader, picked], outputs).then(show_page, page, picture)
-    reader.input(see, [reader, picked], outputs, **quick)
-    page.input(lambda: [], None, trials).then(show_page, page, picture, **quick)
-    listed.select(pick, reader, outputs, **quick)
-    save.click(keep, [reader, picked, name, system, user], outputs, **quick)
-    add.click(add_task, [reader, name, system, user], outputs, **quick)
-    copy.click(copy_task, [reader, picked], outputs, **quick)
-    delete.click(remove, [reader, picked], outputs, **quick)
-    attempt.click(try_it, [reader, page, name, system, user, trials], [reading, trials])
+    return SimpleNamespace(**locals())
+
+
+def build(blocks, project: Project, gallery: Gallery) -> None:
+    """Make the page in Gradio's `blocks`."""
+    part, act = lay_out(), make_acts(project, gallery)
+    outputs = [part.said, part.listed, part.picked, part.name, part.system, part.user]
+    words, here, quick = [part.name, part.system, part.user], [part.reader, part.picked], {"show_progress": "hidden"}
+    blocks.load(act.fill, None, [part.reader, part.page]).then(act.see, here, outputs).then(act.show_page, part.page, part.picture)
+    part.reader.input(act.see, here, outputs, **quick)
+    part.page.input(lambda: [], None, part.trials).then(act.show_page, part.page, part.picture, **quick)
+    part.listed.select(act.pick, part.reader, outputs, **quick)
+    part.save.click(act.keep, [*here, *words], outputs, **quick)
+    part.add.click(act.add_task, [part.reader, *words], outputs, **quick)
+    part.copy.click(act.copy_task, here, outputs, **quick)
+    part.delete.click(act.remove, here, outputs, **quick)
+    part.attempt.click(act.try_it, [part.reader, part.page, *words, part.trials], [part.reading, part.trials])

@@ -1,11 +1,12 @@
 """The page Results: what one reader made of the pages, worst first, with its edits in colour."""
 
 import html
+from types import SimpleNamespace
 from urllib.parse import quote
 
 from ocrtune.studio.fragments import PICK, cer_pill, figures, notice, page_views, percent, say_errors, text_block, viewer
 from ocrtune.studio.marked_edits import mark, show
-from ocrtune.studio.paging import ROWS, place, say_place, turn_by
+from ocrtune.studio.paging import ROWS, lay_out_steps, place, say_place, turn_by
 from ocrtune.studio.params_file import pdf2img_json
 from ocrtune.studio.pictures import THUMB_WIDTH, Gallery
 from ocrtune.studio.project import Project
@@ -85,8 +86,8 @@ def read_bound(text: str) -> float | None:
         raise ValueError(f"CER: {text!r} is no number; write 5 for 5 %, or nothing") from None
 
 
-def build(blocks, project: Project, gallery: Gallery) -> None:
-    """Lay out the page in Gradio's `blocks`."""
+def lay_out() -> SimpleNamespace:
+    """Lay out the page and return its parts."""
     import gradio as gr
 
     start, picked = gr.State(0), gr.State(None)
@@ -104,19 +105,17 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
     with gr.Row():
         with gr.Column(scale=5, min_width=360):
             rows = gr.HTML(js_on_load=PICK, elem_id="results-list")
-            with gr.Row():
-                before = gr.Button("← earlier", size="sm", elem_classes=["key-p"])
-                told = gr.HTML(elem_classes=["told"])
-                after = gr.Button("later →", size="sm", elem_classes=["key-n"])
-                up = gr.Button("↑ k", size="sm", elem_classes=["key-k"], min_width=40)
-                down = gr.Button("↓ j", size="sm", elem_classes=["key-j"], min_width=40)
+            before, told, after, up, down = lay_out_steps()
         with gr.Column(scale=6, min_width=420):
             detail = gr.HTML(elem_id="results-detail")
+    return SimpleNamespace(**locals())
 
-    filters = [name, order, search, document, verdict, kind, low, high]
-    outputs = [detail, rows, summary, told, start, picked]
 
-    @say_errors(len(outputs))
+def make_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
+    """Return what happens on the page."""
+    import gradio as gr
+
+    @say_errors(6)
     def see(*values, turn: int = 0, step: int = 0):
         *chosen, begin, page_id = values
         files = list_files(project)
@@ -150,12 +149,20 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
         documents = [ANY, *sorted({result.doc_id for result in results if result.doc_id})]
         return [gr.update(choices=choices, value=ANY) for choices in (documents, list_verdicts(results), list_kinds(results))]
 
-    everything = [*filters, start, picked]
-    blocks.load(fill, name, [name, picked]).then(fill_filters, name, [document, verdict, kind]).then(see, everything, outputs)
-    name.input(fill_filters, name, [document, verdict, kind]).then(refilter, filters, outputs)
-    gr.on([order.input, document.input, verdict.input, kind.input, low.input, high.input, search.submit, search.input],
-          refilter, filters, outputs, trigger_mode="always_last", show_progress="hidden")
-    rows.select(pick, everything, outputs, show_progress="hidden")
-    for button, options in ((before, {"turn": -1}), (after, {"turn": 1}), (up, {"step": -1}), (down, {"step": 1})):
-        button.click(turn_by(see, **options), everything, outputs, show_progress="hidden")
+    return SimpleNamespace(**locals())
 
+
+def build(blocks, project: Project, gallery: Gallery) -> None:
+    """Make the page in Gradio's `blocks`."""
+    import gradio as gr
+
+    part, act = lay_out(), make_acts(project, gallery)
+    filters = [part.name, part.order, part.search, part.document, part.verdict, part.kind, part.low, part.high]
+    outputs = [part.detail, part.rows, part.summary, part.told, part.start, part.picked]
+    everything, choices, quick = [*filters, part.start, part.picked], [part.document, part.verdict, part.kind], {"show_progress": "hidden"}
+    blocks.load(act.fill, part.name, [part.name, part.picked]).then(act.fill_filters, part.name, choices).then(act.see, everything, outputs)
+    part.name.input(act.fill_filters, part.name, choices).then(act.refilter, filters, outputs)
+    gr.on([entry.input for entry in filters[1:]], act.refilter, filters, outputs, trigger_mode="always_last", **quick)
+    part.rows.select(act.pick, everything, outputs, **quick)
+    for button, options in ((part.before, {"turn": -1}), (part.after, {"turn": 1}), (part.up, {"step": -1}), (part.down, {"step": 1})):
+        button.click(turn_by(act.see, **options), everything, outputs, **quick)

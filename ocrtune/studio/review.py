@@ -1,6 +1,7 @@
 """The page Review: labels for a person to check, the most worthwhile first; each decision is on disk at once."""
 
 import html
+from types import SimpleNamespace
 
 from ocrtune.gold import ConflictError, put_gold, restore_gold
 from ocrtune.studio.fragments import PICK, figures, notice, page_views, say_errors, text_block
@@ -98,8 +99,8 @@ def decide(project: Project, page_id: str, text: str | None, seen: dict | None, 
     return said, [*done, (row, seen)][-200:]
 
 
-def build(blocks, project: Project, gallery: Gallery) -> None:
-    """Lay out the page in Gradio's `blocks`."""
+def lay_out() -> SimpleNamespace:
+    """Lay out the page and return its parts."""
     import gradio as gr
 
     picked, seen, done = gr.State(None), gr.State(None), gr.State([])
@@ -120,10 +121,14 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
                 commit = gr.Button("commit to git", elem_id="review-commit")
             gr.HTML(f'<p class="counts">{KEYS}</p>')
             more = gr.HTML(elem_id="review-more")
+    return SimpleNamespace(**locals())
 
-    outputs = [said, picture, more, text, queue, progress, picked, seen, done]
 
-    @say_errors(len(outputs))
+def make_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
+    """Return what happens on the page."""
+    import gradio as gr
+
+    @say_errors(9)
     def see(page_id: str | None, undone: list, message: str = ""):
         tasks = find_tasks(project)
         page_id = page_id or neighbour(tasks, None, 0)
@@ -147,8 +152,11 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
             said = notice(f"{page_id}: {error}. Save again to replace it, or press k and j to take what stands there.", "bad")
             return said, gr.skip(), gr.skip(), gr.skip(), gr.skip(), gr.skip(), page_id, error.row, undone
         except (ValueError, OSError) as error:
-            return notice(str(error), "bad"), *(gr.skip() for _ in outputs[1:])
+            return notice(str(error), "bad"), *(gr.skip() for _ in range(8))
         return see(following if following != page_id else None, undone, notice(message, "good"))
+
+    def reject(page_id: str | None, before: dict | None, undone: list):
+        return act(page_id, None, before, undone)
 
     def take_back(page_id: str | None, undone: list):
         if not undone:
@@ -175,12 +183,22 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
     def open_page(undone: list, request: gr.Request):
         return see(request.query_params.get("page"), undone)
 
-    quick = {"show_progress": "hidden"}
-    blocks.load(open_page, done, outputs)
-    queue.select(pick, done, outputs, **quick)
-    accept.click(act, [picked, text, seen, done], outputs, **quick)
-    reject.click(lambda page_id, before, undone: act(page_id, None, before, undone), [picked, seen, done], outputs, **quick)
-    undo.click(take_back, [picked, done], outputs, **quick)
-    commit.click(record, [picked, done], outputs, **quick)
-    up.click(lambda page_id, undone: see(neighbour(find_tasks(project), page_id, -1), undone), [picked, done], outputs, **quick)
-    down.click(lambda page_id, undone: see(neighbour(find_tasks(project), page_id, 1), undone), [picked, done], outputs, **quick)
+    def move(step: int):
+        return lambda page_id, undone: see(neighbour(find_tasks(project), page_id, step), undone)
+
+    return SimpleNamespace(**locals())
+
+
+def build(blocks, project: Project, gallery: Gallery) -> None:
+    """Make the page in Gradio's `blocks`."""
+    part, act = lay_out(), make_acts(project, gallery)
+    outputs = [part.said, part.picture, part.more, part.text, part.queue, part.progress, part.picked, part.seen, part.done]
+    here, quick = [part.picked, part.done], {"show_progress": "hidden"}
+    blocks.load(act.open_page, part.done, outputs)
+    part.queue.select(act.pick, part.done, outputs, **quick)
+    part.accept.click(act.act, [part.picked, part.text, part.seen, part.done], outputs, **quick)
+    part.reject.click(act.reject, [part.picked, part.seen, part.done], outputs, **quick)
+    part.undo.click(act.take_back, here, outputs, **quick)
+    part.commit.click(act.record, here, outputs, **quick)
+    part.up.click(act.move(-1), here, outputs, **quick)
+    part.down.click(act.move(1), here, outputs, **quick)

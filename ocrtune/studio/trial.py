@@ -25,8 +25,7 @@ def own_prompts(project: Project, name: str) -> dict[str, Prompt]:
     tasks = {task: Prompt(user=words) for task, words in own_tasks(model or "").items()}
     if name in (BASE, TUNED):
         profile = values["students"][values["student"]]
-        words = profile.get("prompts") or {"ocr": profile.get("prompt", "")}
-        tasks = {task: Prompt(user=user) for task, user in words.items()}
+        tasks = {task: Prompt(user=words) for task, words in profile["prompts"].items()}
     return tasks
 
 
@@ -53,7 +52,7 @@ def words_of(prompt: Prompt, name: str) -> dict:
     """Return a prompt as the profile of a local model holds it."""
     if prompt.system:
         raise RowError(f"{name}: a model on this machine takes no system prompt; leave it empty, or ask a server")
-    return {"prompt": prompt.user}
+    return {"prompts": {"studio": prompt.user}, "task": "studio"}
 
 
 @lru_cache(maxsize=2)
