@@ -18,7 +18,7 @@ from ocrtune.studio.pictures import Gallery
 from ocrtune.studio.pipeline_state import describe_change, flatten
 from ocrtune.studio.project import Project
 from ocrtune.studio.result_sets import Result, list_files, load_results
-from ocrtune.studio.review_order import judge_page, list_tasks
+from ocrtune.studio.review_order import judge_page, leave_out_checked, list_tasks
 from ocrtune.studio.selection import ORDERS, PERFECT, Query, choose, list_kinds, pool
 from ocrtune.studio.side_by_side import choose_rows, join
 from ocrtune.studio.task_edits import delete_task, save_task
@@ -201,7 +201,9 @@ def test_review_order_puts_doubt_before_length(tmp_path):
     write_rows(tmp_path / "data/gold.jsonl", [{"page_id": "d_p1", "sha256": rows[0]["sha256"], "text": "line 1"}])
     labels = [{"page_id": f"d_p{number}", "text": "line 3", "teacher": "text-layer"} for number in (1, 2, 3)]
     write_rows(tmp_path / "data/labels/labels.jsonl", labels)
-    tasks = list_tasks(Project(tmp_path), {"x": {row["page_id"]: {"text": row["text_layer"]} for row in rows}})
+    project = Project(tmp_path)
+    tasks = list_tasks(project, {"x": {row["page_id"]: {"text": row["text_layer"]} for row in rows}})
+    tasks = leave_out_checked(tasks, project.gold())
     assert [(task.page_id, task.worth > 0) for task in tasks] == [("d_p2", True), ("d_p3", False)]  # d_p1 is checked
 
 

@@ -12,7 +12,7 @@ from ocrtune.studio.params_file import pdf2img_json
 from ocrtune.studio.pictures import Gallery
 from ocrtune.studio.project import Project
 from ocrtune.studio.result_sets import list_files
-from ocrtune.studio.review_order import Task, list_tasks
+from ocrtune.studio.review_order import Task, leave_out_checked, list_tasks
 
 ROWS = 40
 KEYS = ("<b>a</b> accept · <b>e</b> edit, then <b>Ctrl+Enter</b> saves · <b>r</b> reject · <b>u</b> undo · "
@@ -20,13 +20,16 @@ KEYS = ("<b>a</b> accept · <b>e</b> edit, then <b>Ctrl+Enter</b> saves · <b>r<
 
 
 def find_tasks(project: Project) -> list[Task]:
-    """Return what is to be checked; kept until a file changes."""
+    """Return what is to be checked. The order is kept until a file changes; what gets checked meanwhile drops out of it."""
     predictions = [path for name, path in sorted(list_files(project).items(), key=lambda entry: entry[0] == "base")
                    if path.parent == project.root / "data" / "predictions"]
-    files = [project.gold_file, project.pages_folder / "pages.jsonl", project.labels_folder / "labels.jsonl",
-             project.labels_folder / "refused.jsonl", project.splits_folder / "test.jsonl", *predictions]
-    return project.keep("tasks", files, lambda: list_tasks(
-        project, {path.stem: project.rows(path, ("page_id", "text")) for path in predictions}))
+    second = project.labels_folder / "second.jsonl"
+    readings = {path.stem: path for path in predictions} | ({"second teacher": second} if second.is_file() else {})
+    files = [project.pages_folder / "pages.jsonl", project.labels_folder / "labels.jsonl",
+             project.labels_folder / "refused.jsonl", project.splits_folder / "test.jsonl", *readings.values()]
+    tasks = project.keep("tasks", files, lambda: list_tasks(
+        project, {name: project.rows(path, ("page_id", "text")) for name, path in readings.items()}))
+    return leave_out_checked(tasks, project.gold())
 
 
 def find_task(project: Project, page_id: str) -> Task:
@@ -40,7 +43,7 @@ def find_task(project: Project, page_id: str) -> Task:
     row = project.gold().get(page["sha256"])
     label = project.labels().get(page_id, {"text": ""})
     text = label["text"] if row is None or row["text"] is None else row["text"]
-    return Task(page_id, text, {"label": label["text"]}, ("checked already" if row else "",), 0.0)
+    return Task(page_id, page["sha256"], text, {"label": label["text"]}, ("checked already" if row else "",), 0.0)
 
 
 def queue_row(task: Task, is_picked: bool) -> str:

@@ -25,6 +25,7 @@ class Task:
     """A page to check. `text`: what to begin with; `others`: what else read it, by name; `reasons`: why it comes here."""
 
     page_id: str
+    sha256: str
     text: str
     others: dict[str, str]
     reasons: tuple[str, ...]
@@ -39,16 +40,20 @@ def disagreement(text: str, other: str) -> float:
 
 
 def list_tasks(project: Project, predictions: dict[str, dict[str, dict]]) -> list[Task]:
-    """Return a task for each page that nobody checked yet, the most worthwhile first.
+    """Return a task for each page, the most worthwhile first, checked or not.
 
-    `predictions`: rows of readers by page_id, by the reader's name, best readers first. Pages whose image is checked
-    under another name, a twin, are left out: gold goes by the image's bytes.
+    `predictions`: rows of readers by page_id, by the reader's name, best readers first.
     """
-    checked, labels, refused, examples = project.gold(), project.labels(), project.refused_labels(), project.examples()
+    labels, refused, examples = project.labels(), project.refused_labels(), project.examples()
     tasks = [judge_page(page, labels.get(page_id), refused.get(page_id), examples.get(page_id, {}).get("split"),
                         {name: rows[page_id] for name, rows in predictions.items() if page_id in rows})
-             for page_id, page in project.pages().items() if page["sha256"] not in checked]
+             for page_id, page in project.pages().items()]
     return sorted(tasks, key=lambda task: (-task.worth, task.page_id))
+
+
+def leave_out_checked(tasks: list[Task], gold: dict[str, dict]) -> list[Task]:
+    """Return the tasks whose image nobody checked, under this name or as a twin: gold goes by the image's bytes."""
+    return [task for task in tasks if task.sha256 not in gold]
 
 
 def judge_page(page: dict, label: dict | None, refused: dict | None, split: str | None, readings: dict[str, dict]) -> Task:
@@ -75,9 +80,9 @@ def judge_page(page: dict, label: dict | None, refused: dict | None, split: str 
         if sure is not None and sure < 1:
             suspicion = max(suspicion, 1 - sure)
             reasons.append(f"the teacher is {100 * sure:.0f} % sure")
-    text = label["text"] if label else next(iter(others.values()), "")
+    text = label["text"] if label else (refused or {}).get("text") or next(iter(others.values()), "")
     chars = len(label["text"]) if label else max(len(text), REFUSED_CHARS)
     worth = min(suspicion, 1.0) * chars / (SECONDS_A_PAGE + (SECONDS_A_CHAR if text else SECONDS_TYPED) * chars)
     if split == "test":
         reasons.append("in test: every figure rests on it")
-    return Task(page["page_id"], text, others, tuple(reasons), worth)
+    return Task(page["page_id"], page["sha256"], text, others, tuple(reasons), worth)

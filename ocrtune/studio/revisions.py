@@ -61,9 +61,11 @@ def list_sources(project: Project) -> dict[str, Source]:
                     found[f"{Path(path).stem} · {title}"] = Source(project.root / path, revision, md5)
         return found
 
-    git_folder = project.root / ".git"
-    watched = [git_folder / "HEAD", git_folder / "logs" / "HEAD", git_folder / "packed-refs", git_folder / "refs" / "exps"]
-    return sources | project.keep("revisions", watched, look_back)
+    try:
+        state = git(project.root, "rev-parse", "HEAD") + git(project.root, "for-each-ref", "--format=%(objectname)", "refs/exps")
+    except GitError:
+        return sources
+    return sources | project.keep(("revisions", state), [], look_back)
 
 
 def load_source(project: Project, name: str, source: Source) -> list[Result]:
