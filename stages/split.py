@@ -10,7 +10,7 @@ import typer
 
 
 def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
-    """Write train, val and test; a page with neither label nor gold text is counted as refused."""
+    """Write train, val and test; a page with neither label nor gold text, or that people rejected (gold text null), is refused."""
     from ocrtune.dealing import choose_split
     from ocrtune.params.load import load_section
     from ocrtune.params.split import SplitParams
@@ -28,6 +28,9 @@ def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
     refused, golden = 0, set()
     for page_id, row in rows.items():
         origin = "gold" if row["sha256"] in checked else "teacher" if page_id in texts else None
+        if origin == "gold" and checked[row["sha256"]]["text"] is None:  # a person looked: it can't be used
+            origin = None
+            golden.add(row["sha256"])
         if origin is None:
             refused += 1
             continue

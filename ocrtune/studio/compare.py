@@ -1,0 +1,173 @@
+"""The page Compare: two or more readers, commits or experiments on the same pages, side by side."""
+
+import html
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+from ocrtune.studio.fragments import PICK, cer_pill, figures, notice, page_views, percent, say_errors, text_block
+from ocrtune.studio.marked_edits import mark, show
+from ocrtune.studio.paging import ROWS, lay_out_steps, place, say_place, turn_by
+from ocrtune.studio.params_file import pdf2img_json, read_params
+from ocrtune.studio.pictures import THUMB_WIDTH, Gallery
+from ocrtune.studio.project import Project
+from ocrtune.studio.revisions import list_sources, load_source
+from ocrtune.studio.selection import ANY, pool
+from ocrtune.studio.side_by_side import KINDS, ORDERS, Row, choose_rows, join
+
+AGAINST = ("the reference", "the first reader")
+
+
+def points(change: float) -> str:
+    """Return a change of a share in percentage points."""
+    return f"{100 * change:+.1f} points"
+
+
+def say_verdict(project: Project) -> str:
+    """Return what stage compare found, from metrics/compare.json; a hint where it has not run."""
+    path = project.root / "metrics" / "compare.json"
+    if not path.is_file():
+        return notice("No verdict yet: stage compare has not run (./run dvc repro).")
+    try:
+        found, params = json.loads(path.read_text(encoding="utf-8")), read_params(project).get("compare", {})
+        names = params.get("baseline"), params.get("candidate")
+        before, after = (found[name]["cer"] for name in names)
+        difference = found["difference"]
+        share = f"{100 * params.get('confidence', 0.95):g} % interval"
+        interval = f", {share} {points(difference['cer_low'])} to {points(difference['cer_high'])}" if "cer_low" in difference else ""
+        clear = "cer_low" in difference and (difference["cer_low"] > 0 or difference["cer_high"] < 0)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return notice("metrics/compare.json: not a report of stage compare with params.yaml as it is now; rerun it: ./run dvc repro", "bad")
+    verb = ("reads better than" if difference["cer"] < 0 else "reads worse than") if clear else "reads about as well as"
+    kind = "info" if not clear else "good" if difference["cer"] < 0 else "bad"
+    return (f'<div class="notice {kind}"><b>{show(names[1])} {verb} {show(names[0])}</b>: CER {percent(before)} → {percent(after)} '
+            f'({points(difference["cer"])}{interval}; {found.get("num_documents", "?")} documents, {found.get("num_pages", 0):,} pages) '
+            f'<span class="quiet">metrics/compare.json, the pipeline\'s last run</span></div>')
+
+
+def show_figures(names: list[str], rows: list[Row], left_out: int) -> str:
+    """Return the pooled figures of each reader over the pages that all share."""
+    entries = []
+    for number, name in enumerate(names):
+        pooled = pool([row.results[number] for row in rows])
+        f1 = pooled.get("char_f1")
+        entries.append((name, percent(pooled.get("cer")), "" if f1 is None else f"F1 {f1:.4f} · perfect {percent(pooled['perfect_rate'])}"))
+    better, worse = sum(row.gain > 0 for row in rows), sum(row.gain < 0 for row in rows)
+    entries.append(("pages", f"{len(rows):,}", f"{better:,} better, {worse:,} worse" + (f"; {left_out:,} not shared" if left_out else "")))
+    return figures(entries)
+
+
+def list_row(row: Row, gallery: Gallery, is_picked: bool) -> str:
+    """Return a line of the list: the page, each reader's CER, and the gain."""
+    image = row.results[0].image
+    address = gallery.hang(image, THUMB_WIDTH) if image else None
+    thumb = f'<img loading="lazy" src="{address}" alt="">' if address else '<span class="quiet">no picture</span>'
+    kind = "up" if row.gain > 0 else "down" if row.gain < 0 else "quiet"
+    gain = f'<span class="gain {kind}">{points(-row.gain) if row.gain else "±0"}</span>'
+    return (f'<button class="row{" picked" if is_picked else ""}" data-pick="{html.escape(row.page_id, quote=True)}">'
+            f'<span class="thumb">{thumb}</span><span class="what"><span class="id">{show(row.page_id)}</span>'
+            f'<span class="said" dir="auto">{show((row.results[0].reference or row.results[-1].prediction)[:160])}</span></span>'
+            f'<span class="score"><span>{" → ".join(cer_pill(result.cer) for result in row.results)}</span>{gain}</span></button>')
+
+
+def show_detail(project: Project, gallery: Gallery, row: Row, names: list[str], against: str) -> str:
+    """Return a page with its pictures and the readings in columns that scroll together."""
+    first = row.results[0]
+    page = project.pages().get(row.page_id) if (project.pages_folder / "pages.jsonl").is_file() else None
+    picture, where = page_views(project, gallery, page, first.image, pdf2img_json(project)) if first.image else ("", "")
+    base = first.reference if against == AGAINST[0] else first.prediction
+    columns = []
+    for number, (name, result) in enumerate(zip(names, row.results, strict=True)):
+        plain = base is None or (against != AGAINST[0] and number == 0)
+        text = show(result.prediction) if plain else mark(base, result.prediction)[1]
+        columns.append(text_block(name, text or "(nothing)", "prediction", cer_pill(result.cer)))
+    reference = "" if first.reference is None else text_block("reference", show(first.reference) or "(empty)", "reference")
+    return (f'<div class="detail"><h3>{show(row.page_id)}</h3>{picture}'
+            f'<div class="texts synchronised">{reference}<div class="columns">{"".join(columns)}</div></div>{where}</div>')
+
+
+def lay_out() -> SimpleNamespace:
+    """Lay out the page and return its parts."""
+    import gradio as gr
+
+    start, picked = gr.State(0), gr.State(None)
+    verdict = gr.HTML(elem_id="compare-verdict")
+    with gr.Row():
+        names = gr.Dropdown([], multiselect=True, label="readers: the first is what the last is compared with", scale=5,
+                            elem_id="compare-names")
+        order = gr.Dropdown(list(ORDERS), value=ORDERS[0], label="order", scale=2, elem_id="compare-order")
+        kind = gr.Dropdown(list(KINDS), value=ANY, label="pages", scale=1)
+        document = gr.Dropdown([ANY], value=ANY, label="document", scale=2)
+        search = gr.Textbox(label="search (/)", placeholder="in texts and names", scale=2, elem_classes=["key-slash"])
+    summary = gr.HTML(elem_id="compare-figures")
+    with gr.Row():
+        with gr.Column(scale=5, min_width=360):
+            with gr.Row():
+                gains = gr.Button("biggest gains (g)", size="sm", elem_classes=["key-g"], elem_id="compare-gains")
+                losses = gr.Button("biggest losses (l)", size="sm", elem_classes=["key-l"], elem_id="compare-losses")
+            rows = gr.HTML(js_on_load=PICK, elem_id="compare-list")
+            before, told, after, up, down = lay_out_steps()
+        with gr.Column(scale=7, min_width=480):
+            against = gr.Radio(list(AGAINST), value=AGAINST[0], label="colour what differs from", elem_id="compare-against")
+            detail = gr.HTML(elem_id="compare-detail")
+    return SimpleNamespace(**locals())
+
+
+def make_acts(project: Project, gallery: Gallery, files: tuple[Path | None, Path | None]) -> SimpleNamespace:
+    """Return what happens on the page."""
+    import gradio as gr
+
+    @say_errors(6)
+    def see(*values, turn: int = 0, step: int = 0):
+        chosen, by, only, doc_id, words, base, begin, page_id = values
+        sources = list_sources(project)
+        chosen = [name for name in chosen or [] if name in sources]
+        if len(chosen) < 2:
+            return notice("Choose two or more readers above."), "", "", "", 0, None
+        everything, left_out = join([load_source(project, name, sources[name]) for name in chosen])
+        found = choose_rows(everything, by, only, doc_id, words)
+        page_id, begin = place([row.page_id for row in found], None if turn else page_id, begin + turn * ROWS, step)
+        one = next((row for row in found if row.page_id == page_id), None)
+        lines = "".join(list_row(row, gallery, row.page_id == page_id) for row in found[begin:begin + ROWS])
+        return (show_detail(project, gallery, one, chosen, base) if one else notice("No page fits."),
+                f'<div class="list">{lines}</div>' if lines else "", show_figures(chosen, everything, left_out),
+                say_place(begin, len(found)), begin, page_id)
+
+    def pick(event: gr.EventData, *values):
+        return see(*values[:-1], str(event.pick))
+
+    def refilter(*values):
+        return see(*values, 0, None)
+
+    def jump(to: str):
+        def leap(*values):
+            return to, *see(values[0], to, *values[2:], 0, None)
+
+        return leap
+
+    def fill():
+        sources = list_sources(project)
+        wanted = [name for path in files if path for name, source in sources.items() if source.path == path.resolve()]
+        wanted = wanted or [name for name in ("base", "tuned") if name in sources] or list(sources)[:2]
+        documents = sorted({row["doc_id"] for row in project.examples().values()}) if project.splits_folder.is_dir() else []
+        return gr.update(choices=list(sources), value=wanted[:2]), gr.update(choices=[ANY, *documents]), say_verdict(project)
+
+    return SimpleNamespace(**locals())
+
+
+def build(blocks, project: Project, gallery: Gallery, files: tuple[Path | None, Path | None]) -> None:
+    """Make the page in Gradio's `blocks`; `files`: what it opens with."""
+    import gradio as gr
+
+    part, act = lay_out(), make_acts(project, gallery, files)
+    filters = [part.names, part.order, part.kind, part.document, part.search, part.against]
+    outputs = [part.detail, part.rows, part.summary, part.told, part.start, part.picked]
+    everything, quick = [*filters, part.start, part.picked], {"show_progress": "hidden"}
+    blocks.load(act.fill, None, [part.names, part.document, part.verdict]).then(act.see, everything, outputs)
+    gr.on([entry.input for entry in filters[:-1]], act.refilter, filters, outputs, trigger_mode="always_last", **quick)
+    part.against.input(act.see, everything, outputs, **quick)
+    part.rows.select(act.pick, everything, outputs, **quick)
+    part.gains.click(act.jump(ORDERS[0]), filters, [part.order, *outputs], **quick)
+    part.losses.click(act.jump(ORDERS[1]), filters, [part.order, *outputs], **quick)
+    for button, options in ((part.before, {"turn": -1}), (part.after, {"turn": 1}), (part.up, {"step": -1}), (part.down, {"step": 1})):
+        button.click(turn_by(act.see, **options), everything, outputs, **quick)

@@ -1,0 +1,168 @@
+"""The page Results: what one reader made of the pages, worst first, with its edits in colour."""
+
+import html
+from types import SimpleNamespace
+from urllib.parse import quote
+
+from ocrtune.studio.fragments import PICK, cer_pill, figures, notice, page_views, percent, say_errors, text_block, viewer
+from ocrtune.studio.marked_edits import mark, show
+from ocrtune.studio.paging import ROWS, lay_out_steps, place, say_place, turn_by
+from ocrtune.studio.params_file import pdf2img_json
+from ocrtune.studio.pictures import THUMB_WIDTH, Gallery
+from ocrtune.studio.project import Project
+from ocrtune.studio.result_sets import Result, list_files, load_results
+from ocrtune.studio.selection import ANY, ORDERS, Query, choose, list_kinds, list_verdicts, pool
+
+LEGEND = '<mark class="changed">read wrong</mark> <mark class="added">made up</mark> <del class="missing">missing</del>'
+NO_RESULTS = "There are no results yet. Run the pipeline (./run dvc repro), or name a folder of results with --eval_dir."
+
+
+def list_row(result: Result, gallery: Gallery, is_picked: bool) -> str:
+    """Return a line of the list."""
+    address = gallery.hang(result.image, THUMB_WIDTH) if result.image else None
+    thumb = f'<img loading="lazy" src="{address}" alt="">' if address else '<span class="quiet">no picture</span>'
+    f1 = "" if result.char_f1 is None else f'<span class="quiet">F1 {result.char_f1:.3f}</span>'
+    chips = "".join(f'<span class="chip">{show(verdict)}</span>' for verdict in result.verdicts)
+    return (f'<button class="row{" picked" if is_picked else ""}" data-pick="{html.escape(result.page_id, quote=True)}">'
+            f'<span class="thumb">{thumb}</span><span class="what"><span class="id">{show(result.page_id)}</span>'
+            f'<span class="said" dir="auto">{show(result.prediction[:160]) or "(nothing)"}</span></span>'
+            f'<span class="score">{cer_pill(result.cer)}{f1}{chips}</span></button>')
+
+
+def show_list(found: list[Result], gallery: Gallery, start: int, picked: str | None) -> str:
+    """Return the part of a list that begins at `start`."""
+    if not found:
+        return notice("No page fits these filters.")
+    rows = (list_row(result, gallery, result.page_id == picked) for result in found[start:start + ROWS])
+    return f'<div class="list">{"".join(rows)}</div>'
+
+
+def show_figures(results: list[Result], found: list[Result]) -> str:
+    """Return the figures of all pages, and of those chosen where they are fewer."""
+    everything, chosen = pool(results), pool(found)
+
+    def entry(title: str, key: str, say=percent) -> tuple[str, str, str]:
+        here = "" if len(found) == len(results) else f"chosen: {say(chosen.get(key))}"
+        return title, say(everything.get(key)), here
+
+    return figures([
+        entry("CER, pooled", "cer"), entry("character F1", "char_f1", lambda share: "–" if share is None else f"{share:.4f}"),
+        entry("perfect", "perfect_rate"), ("pages", f"{len(results):,}", "" if len(found) == len(results) else f"chosen: {len(found):,}"),
+        entry("edits", "edits", lambda number: "–" if number is None else f"{number:,}")])
+
+
+def show_counts(result: Result) -> str:
+    """Return one page's scores as a sentence."""
+    if not result.counts:
+        return '<p class="counts">no reference: nothing to score against</p>'
+    counts = result.counts
+    return (f'<p class="counts">{cer_pill(result.cer)} CER · F1 {result.char_f1:.4f} · {counts["substitutions"]} substituted, '
+            f'{counts["insertions"]} inserted, {counts["deletions"]} missing of {counts["reference_chars"]:,} characters'
+            f'{"".join(f" · {show(name)} {show(value)}" for name, value in result.slices.items())}</p>')
+
+
+def show_detail(project: Project, gallery: Gallery, result: Result) -> str:
+    """Return a page with its pictures, reference and coloured prediction."""
+    page = project.pages().get(result.page_id) if (project.pages_folder / "pages.jsonl").is_file() else None
+    if result.reference is None:
+        texts = text_block("prediction", show(result.prediction) or "(nothing)", "prediction")
+    else:
+        reference, prediction = mark(result.reference, result.prediction)
+        texts = text_block("reference", reference or "(empty)", "reference")
+        texts += text_block("prediction", prediction or "(nothing)", "prediction", LEGEND)
+    link = (f'<a class="correct" href="/review?page={quote(result.page_id)}">correct this label</a>'
+            if page and result.reference is not None else "")
+    picture, where = page_views(project, gallery, page, result.image, pdf2img_json(project)) if result.image else (viewer(None, ""), "")
+    return (f'<div class="detail"><h3>{show(result.page_id)}{link}</h3>{show_counts(result)}{picture}'
+            f'<div class="texts">{texts}</div>{where}</div>')
+
+
+def read_bound(text: str) -> float | None:
+    """Return a bound of the CER in percent; what is no number is a `ValueError`."""
+    text = (text or "").strip().rstrip("%").replace(",", ".")
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ValueError(f"CER: {text!r} is no number; write 5 for 5 %, or nothing") from None
+
+
+def lay_out() -> SimpleNamespace:
+    """Lay out the page and return its parts."""
+    import gradio as gr
+
+    start, picked = gr.State(0), gr.State(None)
+    summary = gr.HTML(elem_id="results-figures")
+    with gr.Row():
+        name = gr.Dropdown([], label="results", scale=2, elem_id="results-name")
+        order = gr.Dropdown(list(ORDERS), value=ORDERS[0], label="order", scale=2)
+        document = gr.Dropdown([ANY], value=ANY, label="document", scale=2)
+        verdict = gr.Dropdown([ANY], value=ANY, label="verdict", scale=1)
+        kind = gr.Dropdown([ANY], value=ANY, label="slice", scale=1)
+        low = gr.Textbox(label="CER from, %", scale=1, min_width=90, placeholder="any")
+        high = gr.Textbox(label="to, %", scale=1, min_width=90, placeholder="any")
+        search = gr.Textbox(label="search (/)", placeholder="in texts and names", scale=2, elem_id="results-search",
+                            elem_classes=["key-slash"])
+    with gr.Row():
+        with gr.Column(scale=5, min_width=360):
+            rows = gr.HTML(js_on_load=PICK, elem_id="results-list")
+            before, told, after, up, down = lay_out_steps()
+        with gr.Column(scale=6, min_width=420):
+            detail = gr.HTML(elem_id="results-detail")
+    return SimpleNamespace(**locals())
+
+
+def make_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
+    """Return what happens on the page."""
+    import gradio as gr
+
+    @say_errors(6)
+    def see(*values, turn: int = 0, step: int = 0):
+        *chosen, begin, page_id = values
+        files = list_files(project)
+        if chosen[0] not in files:
+            return notice(NO_RESULTS), "", "", "", 0, None
+        results = load_results(project, files[chosen[0]])
+        found = choose(results, Query(*chosen[1:6], *map(read_bound, chosen[6:])))
+        page_id, begin = place([result.page_id for result in found], None if turn else page_id, begin + turn * ROWS, step)
+        one = next((result for result in found if result.page_id == page_id), None)
+        shown = show_detail(project, gallery, one) if one else notice("No page fits these filters.")
+        return (shown, show_list(found, gallery, begin, page_id), show_figures(results, found), say_place(begin, len(found)),
+                begin, page_id)
+
+    def pick(event: gr.EventData, *values):
+        return see(*values[:-1], str(event.pick))
+
+    def refilter(*values):
+        return see(*values, 0, None)
+
+    def fill(current: str | None, request: gr.Request):
+        files = list_files(project)
+        current = current if current in files else "tuned" if "tuned" in files else next(iter(files), None)
+        return gr.update(choices=list(files), value=current), request.query_params.get("page")
+
+    def fill_filters(current: str | None):
+        files = list_files(project)
+        try:
+            results = load_results(project, files[current]) if current in files else []
+        except (ValueError, OSError):
+            results = []
+        documents = [ANY, *sorted({result.doc_id for result in results if result.doc_id})]
+        return [gr.update(choices=choices, value=ANY) for choices in (documents, list_verdicts(results), list_kinds(results))]
+
+    return SimpleNamespace(**locals())
+
+
+def build(blocks, project: Project, gallery: Gallery) -> None:
+    """Make the page in Gradio's `blocks`."""
+    import gradio as gr
+
+    part, act = lay_out(), make_acts(project, gallery)
+    filters = [part.name, part.order, part.search, part.document, part.verdict, part.kind, part.low, part.high]
+    outputs = [part.detail, part.rows, part.summary, part.told, part.start, part.picked]
+    everything, choices, quick = [*filters, part.start, part.picked], [part.document, part.verdict, part.kind], {"show_progress": "hidden"}
+    blocks.load(act.fill, part.name, [part.name, part.picked]).then(act.fill_filters, part.name, choices).then(act.see, everything, outputs)
+    part.name.input(act.fill_filters, part.name, choices).then(act.refilter, filters, outputs)
+    gr.on([entry.input for entry in filters[1:]], act.refilter, filters, outputs, trigger_mode="always_last", **quick)
+    part.rows.select(act.pick, everything, outputs, **quick)
+    for button, options in ((part.before, {"turn": -1}), (part.after, {"turn": 1}), (part.up, {"step": -1}), (part.down, {"step": 1})):
+        button.click(turn_by(act.see, **options), everything, outputs, **quick)

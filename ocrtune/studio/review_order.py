@@ -1,0 +1,88 @@
+"""Put labels into the order in which a person's minute is worth most.
+
+A label is worth checking by how much of it is likely wrong and by how long the check takes: suspicion x characters
+at stake, divided by seconds. Suspicion, from 0 to 1, is the strongest of what is known about a page: how far other
+readings differ from the label, what teacher_label found in it, whether it has none at all, how sure the teacher was.
+"""
+
+from dataclasses import dataclass
+
+from ocrtune.edits import count_edits
+from ocrtune.normalizers import find_normalizer
+from ocrtune.studio.project import Project
+from ocrtune.studio.result_sets import NORMALIZER
+
+SECONDS_A_PAGE = 4.0  # to look, to decide and to press a key
+SECONDS_A_CHAR = 0.08  # to compare a character with the picture
+SECONDS_TYPED = 0.25  # to write one where there is no label to begin with
+REFUSED_CHARS = 40  # at stake where there is no label: a short line
+VERDICT_SUSPICION = 0.6
+REFUSED_SUSPICION = 0.3
+
+
+@dataclass(frozen=True)
+class Task:
+    """A page to check. `text`: what to begin with; `others`: what else read it, by name; `reasons`: why it comes here."""
+
+    page_id: str
+    sha256: str
+    text: str
+    others: dict[str, str]
+    reasons: tuple[str, ...]
+    worth: float
+
+
+def disagreement(text: str, other: str) -> float:
+    """Return the edits between two texts as a share of the longer one, from 0 to 1."""
+    normalize = find_normalizer(NORMALIZER).normalize
+    text, other = normalize(text), normalize(other)
+    return count_edits(text, other).total / max(len(text), len(other), 1)
+
+
+def list_tasks(project: Project, predictions: dict[str, dict[str, dict]]) -> list[Task]:
+    """Return a task for each page, the most worthwhile first, checked or not.
+
+    `predictions`: rows of readers by page_id, by the reader's name, best readers first.
+    """
+    labels, refused, examples = project.labels(), project.refused_labels(), project.examples()
+    tasks = [judge_page(page, labels.get(page_id), refused.get(page_id), examples.get(page_id, {}).get("split"),
+                        {name: rows[page_id] for name, rows in predictions.items() if page_id in rows})
+             for page_id, page in project.pages().items()]
+    return sorted(tasks, key=lambda task: (-task.worth, task.page_id))
+
+
+def leave_out_checked(tasks: list[Task], gold: dict[str, dict]) -> list[Task]:
+    """Return the tasks whose image nobody checked, under this name or as a twin: gold goes by the image's bytes."""
+    return [task for task in tasks if task.sha256 not in gold]
+
+
+def judge_page(page: dict, label: dict | None, refused: dict | None, split: str | None, readings: dict[str, dict]) -> Task:
+    """Return the task of one page."""
+    others = {name: row["text"] for name, row in readings.items()}
+    if page.get("text_layer") and (label or {}).get("teacher") != "text-layer":
+        others["text layer"] = page["text_layer"]
+    reasons, suspicion = [], 0.0
+    if label is None:
+        suspicion = REFUSED_SUSPICION
+        reasons.append(f"no label: {refused['reason']}" if refused else "no label yet")
+    else:
+        gaps = {name: disagreement(label["text"], text) for name, text in others.items()}
+        # The reader that comes nearest: where even it differs, the label is in doubt; a poor reader differs everywhere.
+        nearest = min(gaps, key=lambda name: gaps[name]) if gaps else None
+        if nearest and gaps[nearest]:
+            suspicion = gaps[nearest]
+            reasons.append(f"{nearest} reads {100 * gaps[nearest]:.0f} % otherwise")
+        verdicts = label.get("verdicts") or []
+        if verdicts:
+            suspicion = max(suspicion, VERDICT_SUSPICION)
+            reasons += [f"verdict: {verdict}" for verdict in verdicts]
+        sure = next((label[name] for name in ("confidence", "certainty") if isinstance(label.get(name), int | float)), None)
+        if sure is not None and sure < 1:
+            suspicion = max(suspicion, 1 - sure)
+            reasons.append(f"the teacher is {100 * sure:.0f} % sure")
+    text = label["text"] if label else (refused or {}).get("text") or next(iter(others.values()), "")
+    chars = len(label["text"]) if label else max(len(text), REFUSED_CHARS)
+    worth = min(suspicion, 1.0) * chars / (SECONDS_A_PAGE + (SECONDS_A_CHAR if text else SECONDS_TYPED) * chars)
+    if split == "test":
+        reasons.append("in test: every figure rests on it")
+    return Task(page["page_id"], page["sha256"], text, others, tuple(reasons), worth)

@@ -1,0 +1,94 @@
+"""Predictions of the past: what readers gave in earlier commits and in DVC's experiments."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocrtune.rows import RowError
+from ocrtune.studio.git_state import GitError, git
+from ocrtune.studio.project import Project
+from ocrtune.studio.result_sets import Result, build_results, list_files, load_results
+
+MOST_COMMITS = 15
+PREDICTIONS = "data/predictions/"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where predictions lie: a file, or a path at a revision with the hash that DVC knows it by."""
+
+    path: Path
+    revision: str | None = None
+    md5: str = ""
+
+
+def list_revisions(root: Path) -> list[tuple[str, str]]:
+    """Return (revision, title) of commits that changed dvc.lock, newest first, then of experiments; none outside git."""
+    try:
+        commits = git(root, "log", f"-{MOST_COMMITS}", "--format=%H%x09%h %s", "--", "dvc.lock").splitlines()
+        experiments = git(root, "for-each-ref", "--format=%(objectname)%09%(refname)", "refs/exps").splitlines()
+    except GitError:
+        return []
+    found = [(revision, title[:60]) for revision, title in (line.split("\t", 1) for line in commits)]
+    for revision, name in (line.split("\t", 1) for line in experiments):
+        parts = name.split("/")
+        if len(parts) == 5 and parts[2] not in ("exec", "celery", "stash"):  # refs/exps/ab/cdef.../name
+            found.append((revision, f"experiment {parts[4]}"))
+    return found
+
+
+def predictions_at(root: Path, revision: str) -> dict[str, str]:
+    """Return {path: md5} of the predictions that dvc.lock names at a revision."""
+    import yaml
+
+    try:
+        lock = yaml.safe_load(git(root, "show", f"{revision}:dvc.lock"))
+        outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
+    except (GitError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return {}
+    return {out["path"]: out.get("md5", "") for out in outs if out["path"].startswith(PREDICTIONS) and out["path"].endswith(".jsonl")}
+
+
+def list_sources(project: Project) -> dict[str, Source]:
+    """Return all that can be compared by name: files at hand, then what differs from them at revisions, each state once."""
+    sources = {name: Source(path) for name, path in list_files(project).items()}
+
+    def look_back() -> dict[str, Source]:
+        found, seen = {}, set()
+        for revision, title in list_revisions(project.root):
+            for path, md5 in predictions_at(project.root, revision).items():
+                if md5 not in seen:
+                    seen.add(md5)
+                    found[f"{Path(path).stem} · {title}"] = Source(project.root / path, revision, md5)
+        return found
+
+    try:
+        state = git(project.root, "rev-parse", "HEAD") + git(project.root, "for-each-ref", "--format=%(objectname)", "refs/exps")
+    except GitError:
+        return sources
+    return sources | project.keep(("revisions", state), [], look_back)
+
+
+def load_source(project: Project, name: str, source: Source) -> list[Result]:
+    """Return the results of a source; those of a revision are scored against the references of today."""
+    if source.revision is None:
+        return load_results(project, source.path)
+    files = [project.splits_folder / "test.jsonl", project.pages_folder / "pages.jsonl"]
+    return project.keep(("revision", source.revision, source.path), files,
+                        lambda: build_results(project, read_revision(project, name, source), source.path, {}))
+
+
+def read_revision(project: Project, name: str, source: Source) -> list[dict]:
+    """Return the rows of predictions at a revision, from DVC's cache or remote."""
+    import json
+
+    import dvc.api
+    from dvc.exceptions import DvcException
+
+    path = source.path.relative_to(project.root).as_posix()
+    try:
+        text = dvc.api.read(path, repo=str(project.root), rev=source.revision, encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines() if line]
+    except (DvcException, OSError) as error:
+        raise RowError(f"{name}: not in DVC's cache: {error}; fetch it: dvc fetch --rev {source.revision[:12]} {path}") from None
+    except ValueError as error:
+        raise RowError(f"{name}: not rows: {error}") from None

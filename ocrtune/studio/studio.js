@@ -1,0 +1,132 @@
+// What the browser does by itself: zoom and move pictures, light up edits that belong together, keys.
+(() => {
+  const views = new WeakMap();
+
+  function draw(viewer) {
+    const view = views.get(viewer);
+    viewer.querySelector('.stage').style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
+  }
+
+  function fit(viewer) {
+    const image = viewer.querySelector('img');
+    if (!image.naturalWidth || !viewer.clientWidth) return;
+    const scale = Math.min(viewer.clientWidth / image.naturalWidth, viewer.clientHeight / image.naturalHeight, 3);
+    views.set(viewer, {scale, x: (viewer.clientWidth - image.naturalWidth * scale) / 2, y: (viewer.clientHeight - image.naturalHeight * scale) / 2});
+    const box = (viewer.dataset.box || '').split(',').map(Number);
+    if (box.length === 4) {
+      const frame = viewer.querySelector('.box');
+      Object.assign(frame.style, {display: 'block', left: `${box[0]}px`, top: `${box[1]}px`, width: `${box[2] - box[0]}px`, height: `${box[3] - box[1]}px`});
+      if (!viewer.classList.contains('large')) {  // as wide as the page, with the line in the middle
+        const wide = viewer.clientWidth / image.naturalWidth;
+        views.set(viewer, {scale: wide, x: 0, y: Math.min(0, Math.max(viewer.clientHeight - image.naturalHeight * wide,
+          viewer.clientHeight / 2 - wide * (box[1] + box[3]) / 2))});
+      }
+    }
+    draw(viewer);
+  }
+
+  function zoom(viewer, factor, x, y) {
+    const view = views.get(viewer);
+    if (!view) return;
+    const scale = Math.min(Math.max(view.scale * factor, 0.03), 24);
+    const grown = scale / view.scale;
+    views.set(viewer, {scale, x: x - (x - view.x) * grown, y: y - (y - view.y) * grown});
+    draw(viewer);
+  }
+
+  function enlarge(viewer, on) {
+    document.querySelectorAll('.viewer.large').forEach(other => { other.classList.remove('large'); fit(other); });
+    if (on) { viewer.classList.add('large'); viewer.focus(); fit(viewer); }
+  }
+
+  document.addEventListener('load', event => {
+    const viewer = event.target.closest && event.target.closest('.viewer');
+    if (viewer) fit(viewer);
+  }, true);
+  document.addEventListener('error', event => {
+    if (event.target.closest && event.target.closest('.viewer, .thumb')) event.target.replaceWith('the picture is gone: reload this page');
+  }, true);
+  window.addEventListener('resize', () => document.querySelectorAll('.viewer').forEach(fit));
+
+  document.addEventListener('wheel', event => {
+    const viewer = event.target.closest('.viewer');
+    if (!viewer) return;
+    event.preventDefault();
+    const at = viewer.getBoundingClientRect();
+    zoom(viewer, Math.exp(-event.deltaY / 400), event.clientX - at.left, event.clientY - at.top);
+  }, {passive: false});
+
+  let held = null;
+  document.addEventListener('pointerdown', event => {
+    const viewer = event.target.closest('.viewer');
+    if (viewer && !event.target.closest('.tools')) held = {viewer, x: event.clientX, y: event.clientY};
+  });
+  document.addEventListener('pointermove', event => {
+    const view = held && views.get(held.viewer);
+    if (!view) return;
+    views.set(held.viewer, {...view, x: view.x + event.clientX - held.x, y: view.y + event.clientY - held.y});
+    Object.assign(held, {x: event.clientX, y: event.clientY});
+    draw(held.viewer);
+  });
+  document.addEventListener('pointerup', () => { held = null; });
+  document.addEventListener('dblclick', event => {
+    const viewer = event.target.closest('.viewer');
+    if (viewer) enlarge(viewer, !viewer.classList.contains('large'));
+  });
+
+  function turn(viewer, how) {
+    if (how === 'fit') fit(viewer);
+    else if (how === 'large') enlarge(viewer, !viewer.classList.contains('large'));
+    else zoom(viewer, how === 'in' ? 1.5 : 1 / 1.5, viewer.clientWidth / 2, viewer.clientHeight / 2);
+  }
+  document.addEventListener('click', event => {
+    const button = event.target.closest('[data-zoom]');
+    if (button) turn(button.closest('.viewer'), button.dataset.zoom);
+  });
+
+  // The same edit in reference and prediction.
+  document.addEventListener('mouseover', event => {
+    document.querySelectorAll('.hot').forEach(mark => mark.classList.remove('hot'));
+    const mark = event.target.closest('[data-edit]');
+    const texts = mark && mark.closest('.texts');
+    if (texts) texts.querySelectorAll(`[data-edit="${mark.dataset.edit}"]`).forEach(twin => twin.classList.add('hot'));
+  });
+
+  // Texts side by side scroll together, by their share of the way.
+  document.addEventListener('scroll', event => {
+    const body = event.target;
+    const group = body.closest && body.closest('.synchronised');
+    if (!group || group.dataset.moving) return;
+    group.dataset.moving = '1';
+    const share = body.scrollTop / Math.max(1, body.scrollHeight - body.clientHeight);
+    group.querySelectorAll('.body').forEach(other => {
+      if (other !== body) other.scrollTop = share * (other.scrollHeight - other.clientHeight);
+    });
+    requestAnimationFrame(() => requestAnimationFrame(() => delete group.dataset.moving));
+  }, true);
+
+  // Keys: a letter presses the visible button of its class; in a text field only Escape and Ctrl keys do.
+  const seen = element => element.offsetParent !== null;
+  const find = name => [...document.querySelectorAll(`.key-${name}`)].find(seen);
+  document.addEventListener('keydown', event => {
+    const large = document.querySelector('.viewer.large');
+    const typing = event.target.matches('input, textarea, select, [contenteditable]');
+    let name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (event.ctrlKey || event.metaKey) name = `ctrl-${name}`;
+    else if (event.altKey) return;
+    if (name === 'Escape') {
+      if (large) enlarge(large, false);
+      else if (typing) event.target.blur();
+      return;
+    }
+    if (typing && !name.startsWith('ctrl-')) return;
+    const viewer = document.activeElement.closest('.viewer') || [...document.querySelectorAll('.viewer')].find(seen);
+    const way = {'+': 'in', '=': 'in', '-': 'out', '0': 'fit', 'z': 'large'}[name];
+    if (way && viewer) { turn(viewer, way); event.preventDefault(); return; }
+    const target = find({'/': 'slash', 'ctrl-Enter': 'ctrl-enter'}[name] || name);
+    if (!target) return;
+    event.preventDefault();
+    const field = target.querySelector('textarea, input');
+    if (field) { field.focus(); if (name === '/') field.select(); } else target.click();
+  });
+})();

@@ -1,0 +1,85 @@
+"""Let a reader of the project read one page with a prompt."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from ocrtune.prompts import Prompt, own_tasks
+from ocrtune.rows import RowError
+from ocrtune.studio.params_file import read_params
+from ocrtune.studio.project import Project
+
+BASE, TUNED = "student, as it came", "student, fine-tuned"
+
+
+def list_readers(project: Project) -> list[str]:
+    """Return who can be asked with a prompt: servers and local models among the teachers, and the student."""
+    values = read_params(project)
+    teachers = [name for name, profile in values.get("teachers", {}).items() if profile.get("type") in ("api", "local")]
+    return [*teachers, BASE, *([TUNED] if (project.root / "models" / "merged").is_dir() else [])]
+
+
+def own_prompts(project: Project, name: str) -> dict[str, Prompt]:
+    """Return the locked tasks of a reader."""
+    values = read_params(project)
+    model = values["student"] if name in (BASE, TUNED) else values.get("teachers", {}).get(name, {}).get("model_name", "")
+    tasks = {task: Prompt(user=words) for task, words in own_tasks(model or "").items()}
+    if name in (BASE, TUNED):
+        profile = values["students"][values["student"]]
+        tasks = {task: Prompt(user=words) for task, words in profile["prompts"].items()}
+    return tasks
+
+
+def find_profile(project: Project, name: str, prompt: Prompt):
+    """Return a reader's profile, asking with `prompt`."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from ocrtune.params.teachers import Local, Reader
+
+    values = read_params(project)
+    try:
+        if name in (BASE, TUNED):
+            folder = project.root / "models" / ("merged" if name == TUNED else f"base/{values['student']}")
+            return Local.model_validate({"model": str(folder), **values["students"][values["student"]], **words_of(prompt, name)})
+        profile = dict(values["teachers"][name])
+        if profile["type"] == "local":
+            return Local.model_validate(profile | words_of(prompt, name))
+        return TypeAdapter(Reader).validate_python(profile | {"system": prompt.system, "user": prompt.user})
+    except (KeyError, ValidationError) as error:
+        raise RowError(f"{name}: no such reader in params.yaml as it is now: {error}") from None
+
+
+def words_of(prompt: Prompt, name: str) -> dict:
+    """Return a prompt as the profile of a local model holds it."""
+    if prompt.system:
+        raise RowError(f"{name}: a model on this machine takes no system prompt; leave it empty, or ask a server")
+    return {"prompts": {"studio": prompt.user}, "task": "studio"}
+
+
+@lru_cache(maxsize=2)
+def open_profile(profile_json: str, is_local: bool):
+    """Return the reader of a profile; a model once loaded is kept."""
+    from ocrtune.params.teachers import Api, Local
+    from ocrtune.readers.open import open_reader
+
+    return open_reader((Local if is_local else Api).model_validate_json(profile_json))
+
+
+def read_once(project: Project, name: str, prompt: Prompt, page_id: str) -> str:
+    """Return a reader's text of a page, through the store; a reader that fails is a `RowError`."""
+    from ocrtune.postprocess import postprocess
+    from ocrtune.reading import Page
+    from ocrtune.readings import read_pages
+    from ocrtune.store import open_store
+
+    row = project.pages().get(page_id)
+    if row is None:
+        raise RowError(f"{page_id}: no such page in data/pages/pages.jsonl")
+    if name not in list_readers(project):
+        raise RowError(f"{name}: no such reader; params.yaml has {', '.join(list_readers(project))}")
+    profile = find_profile(project, name, prompt)
+    page = Page(page_id, project.pages_folder / Path(row["image"]), row["sha256"], row.get("text_layer"))
+    reader = open_profile(profile.model_dump_json(), profile.type == "local")
+    _, reading = read_pages(reader, [page], open_store(), f"studio: {name}")[page_id]
+    if reading.finish_reason == "error":
+        raise RowError(f"{name} failed: {reading.problem or 'see the terminal'}")
+    return postprocess(getattr(profile, "postprocess", "default"), reading.text)

@@ -1,0 +1,307 @@
+"""The studio in a real browser, over the running app, on a project that the pipeline made: each page's main act.
+
+The tests share one project and run in their order; each leaves what it changed as the next one expects it.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.studio_project import ARABIC, ROOT, SCRIPT, make_project
+
+pytest.importorskip("gradio", reason="the studio's extra is not installed: ./run uv sync --inexact --extra studio")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE_MS = 180_000  # a busy machine; nothing here hangs on time
+EDITED = "corrected by hand: <b>ﬀ</b> 台北"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a headless Chromium: the operating system's, or playwright's own."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    with playwright.sync_playwright() as driver:
+        path = found or driver.chromium.executable_path
+        if not Path(path).is_file():
+            pytest.skip("no Chromium here: apt-get install chromium, or .venv/bin/playwright install chromium")
+        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def project(browser, tmp_path_factory):
+    made = make_project(tmp_path_factory.mktemp("studio"))
+    yield made
+    made.server.shutdown()
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def start(project, *words: str, **environment: str) -> tuple[subprocess.Popen, str]:
+    """Start the studio and return its process and address, once it answers."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "tools.studio", "--server_port", str(port), *words], cwd=project.folder,
+                               env=project.environment | environment, text=True, stdout=subprocess.PIPE)
+    assert "ocrtune studio: http://" in process.stdout.readline()
+    address = f"http://localhost:{port}"
+    while process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return process, address
+        except OSError:
+            continue
+    raise AssertionError("the studio ended before it answered")
+
+
+@pytest.fixture(scope="module")
+def address(project):
+    process, address = start(project)
+    yield address
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture
+def page(browser, address):
+    """Return a window of the browser; what it asks of other hosts, or fails at in its scripts, fails the test."""
+    context = browser.new_context(viewport={"width": 1400, "height": 950}, base_url=address)
+    context.set_default_timeout(PATIENCE_MS)
+    window = context.new_page()
+    problems = []
+    window.on("pageerror", lambda error: problems.append(str(error)))
+    window.on("request", lambda request: problems.append(request.url) if not request.url.startswith((address, "data:", "blob:")) else None)
+    yield window
+    hacked = window.evaluate("window.hacked")
+    context.close()
+    assert (hacked, problems) == (None, [])
+
+
+def choose(page, field: str, option: str) -> None:
+    """Choose an option of a dropdown."""
+    page.click(f"{field} input")
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def wait_for(page, selector: str, text: str) -> None:
+    """Wait until an element shows a text."""
+    page.locator(selector).filter(has_text=text).first.wait_for()
+
+
+def test_results_show_the_worst_page_as_text(page):
+    page.goto("/")
+    page.wait_for_selector("#results-detail .detail")
+    choose(page, "#results-name", "base")
+    wait_for(page, "#results-detail", "<script>")
+    assert page.inner_text("#results-detail .text.prediction .body").replace("␣", " ") == SCRIPT
+    assert page.locator("#results-list .row").count() == 50
+    assert page.locator("#results-list .row .pill").first.inner_text() > "200"
+    page.wait_for_function("document.querySelector('.viewer.crop img').naturalWidth > 0")
+    page.wait_for_function("document.querySelector('.viewer.source .box').offsetWidth > 0")  # where it lies on its page
+
+    page.fill("#results-search textarea, #results-search input", "بسم الله")
+    wait_for(page, "#results-detail .prediction", ARABIC.split()[2])
+    left, right = page.evaluate("""() => {
+        const marks = [...document.querySelectorAll('#results-detail .text.prediction mark')];
+        const letters = marks.find(mark => mark.textContent.length > 2).firstChild, range = document.createRange();
+        return [0, 2].map(at => { range.setStart(letters, at); range.setEnd(letters, at + 1); return range.getBoundingClientRect().left; });
+    }""")
+    assert left > right  # the first letter stands to the right of a later one
+
+
+def test_a_picture_is_zoomed_moved_and_made_large(page):
+    page.goto("/")
+    viewer = page.locator("#results-detail .viewer.crop")
+    page.wait_for_function("document.querySelector('.viewer.crop .stage') && document.querySelector('.viewer.crop .stage').style.transform")
+    before = viewer.locator(".stage").get_attribute("style")
+    viewer.hover()
+    page.mouse.wheel(0, -400)
+    page.wait_for_function(f"document.querySelector('.viewer.crop .stage').getAttribute('style') != {json.dumps(before)}")
+    page.keyboard.press("z")
+    assert viewer.bounding_box()["width"] > 1300
+    page.keyboard.press("Escape")
+    assert viewer.bounding_box()["width"] < 1000
+
+
+def test_compare_jumps_to_gains_and_back_in_history(page, project):
+    page.goto("/compare")
+    wait_for(page, "#compare-verdict", "tuned reads better than base")
+    page.wait_for_selector("#compare-detail .detail")
+    first = page.inner_text("#compare-list .row .gain >> nth=0")
+    assert float(first.split()[0]) < -200
+    assert page.locator("#compare-detail .columns .text").count() == 2
+    page.locator("#compare-list .row").first.focus()
+    page.keyboard.press("l")
+    page.wait_for_function("document.querySelector('#compare-list .row .gain, #compare-list .row .quiet').innerText.includes('±0')")
+
+
+def test_review_corrects_by_keys_and_takes_back(page, project):
+    page.goto("/review")
+    page.wait_for_selector("#review-picture .viewer")
+    picked = page.get_attribute("#review-queue .row.picked", "data-pick")
+    page.keyboard.press("e")
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(EDITED)
+    page.keyboard.press("Control+Enter")
+    wait_for(page, "#review-said", f"{picked}: saved")
+    assert [(row["page_id"], row["text"], sorted(row)) for row in project.rows("data/gold.jsonl")] == [
+        (picked, EDITED, ["page_id", "sha256", "text"])]
+    page.keyboard.press("Escape")
+    second = page.get_attribute("#review-queue .row.picked", "data-pick")
+    assert second != picked
+    page.keyboard.press("r")
+    wait_for(page, "#review-said", f"{second}: rejected")
+    assert {row["page_id"]: row["text"] for row in project.rows("data/gold.jsonl")} == {picked: EDITED, second: None}
+    page.keyboard.press("u")
+    wait_for(page, "#review-said", f"{second}: undone")
+    assert [row["page_id"] for row in project.rows("data/gold.jsonl")] == [picked]
+    page.click("#review-commit")
+    wait_for(page, "#review-said", "committed")
+    assert project.run("git", "log", "-1", "--format=%an %s", "--stat").splitlines()[0] == "Toni Gold: 1 row checked"
+    assert project.run("git", "show", "--name-only", "--format=").split() == ["data/gold.jsonl"]
+
+
+def test_two_reviewers_see_each_others_work(page, browser, address, project):
+    page.goto("/review")
+    page.wait_for_selector("#review-picture .viewer")
+    picked = page.get_attribute("#review-queue .row.picked", "data-pick")
+    other = browser.new_context(base_url=address).new_page()
+    other.goto(f"/review?page={picked}", timeout=PATIENCE_MS)
+    other.wait_for_selector("#review-picture .viewer", timeout=PATIENCE_MS)
+    other.fill("#review-text textarea", "theirs")
+    other.click("#review-accept")
+    other.locator("#review-said").filter(has_text="saved").wait_for(timeout=PATIENCE_MS)
+    other.context.close()
+    page.fill("#review-text textarea", "mine")
+    page.click("#review-accept")
+    wait_for(page, "#review-said", 'wrote "theirs"')
+    assert "theirs" in [row["text"] for row in project.rows("data/gold.jsonl")]
+    page.click("#review-accept")
+    wait_for(page, "#review-said", f"{picked}: saved")
+    page.click("#review-undo")
+    wait_for(page, "#review-said", f"{picked}: undone")
+    assert "theirs" in [row["text"] for row in project.rows("data/gold.jsonl")]
+
+
+def test_prompts_are_added_tried_and_locked(page, project):
+    page.goto("/prompts")
+    wait_for(page, "#prompts-said", "locked")
+    choose(page, "#prompts-reader", "misreader")
+    page.wait_for_selector("#prompts-list .row")
+    page.click("#prompts-save")
+    wait_for(page, "#prompts-said", "can't be changed")
+    page.click("#prompts-try")
+    page.wait_for_selector("#prompts-reading .newest")
+    page.click("#prompts-list .row[data-pick=invoice]")
+    page.wait_for_function("document.querySelector('#prompts-name textarea, #prompts-name input').value == 'invoice'")
+    page.click("#prompts-try")
+    wait_for(page, "#prompts-reading .newest", "INVOICE")
+    assert page.locator("#prompts-reading .last").count() == 1
+    assert "invoice" in json.dumps(project.server.asked[-1])
+    page.click("#prompts-copy")
+    wait_for(page, "#prompts-said", "invoice_1: a copy of invoice")
+    page.fill("#prompts-user textarea", "Only the total: 1, 2 #3")
+    page.click("#prompts-save")
+    wait_for(page, "#prompts-said", "invoice_1: saved")
+    tasks = yaml.safe_load((project.folder / "params.yaml").read_text(encoding="utf-8"))["prompts"]
+    assert tasks["invoice_1"] == tasks["invoice"] | {"user": "Only the total: 1, 2 #3"}
+    page.click("#prompts-delete")
+    wait_for(page, "#prompts-said", "invoice_1: deleted")
+
+
+def test_runs_show_what_is_stale_and_what_was_reached(page, project):
+    curve = project.folder / "metrics/train/plots/metrics/loss.tsv"
+    page.goto("/runs")
+    wait_for(page, "#runs-curves", "No curves yet")
+    curve.parent.mkdir(parents=True)
+    curve.write_text("step\tloss\n1\t2.5\n2\t1.25\n")
+    wait_for(page, "#runs-curves .curve", "1.25")  # while the page is open, as when training runs
+    shutil.rmtree(project.folder / "metrics/train")
+    wait_for(page, "#runs-stages .stage-card.stale", "split")
+    wait_for(page, "#runs-stages .stage-card.fresh", "crawl")
+    wait_for(page, "#runs-table", "first run")
+
+
+def test_a_correction_is_used_by_the_next_run(page, project):
+    """Who has never seen the project finds the worst page, corrects its label, reruns, and sees the correction used."""
+    page.goto("/")
+    page.wait_for_selector("#results-detail .detail")
+    choose(page, "#results-name", "base")
+    wait_for(page, "#results-detail", "<script>")
+    worst = page.get_attribute("#results-list .row.picked", "data-pick")
+    page.click("text=correct this label")
+    page.wait_for_url("**/review?page=*")
+    wait_for(page, "#review-picture h3", worst)
+    page.fill("#review-text textarea", "the worst page, corrected")
+    page.click("#review-accept")
+    wait_for(page, "#review-said", f"{worst}: saved")
+    project.run("dvc", "repro")
+    assert {row["page_id"]: (row["text"], row["origin"]) for row in project.rows("data/splits/test.jsonl")}[worst] == (
+        "the worst page, corrected", "gold")
+    page.goto("/")
+    page.wait_for_selector("#results-detail .detail")
+    wait_for(page, "#results-detail .reference", "the worst page, corrected".replace(" ", "")[:3])
+    assert "origin gold" in page.inner_text("#results-detail .counts")
+
+    # In history, each state of the predictions can be set beside today's.
+    page.goto("/compare")
+    page.wait_for_selector("#compare-detail .detail")
+    assert str(page.inner_text("#compare-figures")).count("%") >= 2
+
+
+def test_only_the_projects_pictures_are_served(page, project):
+    for path in ("/studio/pictures/..%2f..%2fparams.yaml", "/studio/pictures/" + "0" * 32, "/gradio_api/file=params.yaml",
+                 "/gradio_api/file=/etc/passwd", "/params.yaml", "/data/gold.jsonl"):
+        assert page.request.get(path).status in (403, 404), path
+    assert page.request.get("/", headers={"host": "evil.example"}).status == 403
+
+
+def test_a_missing_file_is_a_message(page, project):
+    hidden = project.folder / "data/splits/test.hidden"
+    predictions = project.folder / "data/predictions"
+    predictions.rename(hidden)
+    try:
+        page.goto("/")
+        wait_for(page, "#results-detail", "no results yet")
+        page.goto("/review?page=no_such_page")
+        wait_for(page, "#review-said", "no such page")
+    finally:
+        hidden.rename(predictions)
+
+
+def test_files_of_results_can_be_given_and_others_need_a_password(browser, project, tmp_path):
+    rows = [{"image": f"{name}.png", "reference": name, "prediction": name[::-1]} for name in ("abc", "xyx")]
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    files = "--model1", str(tmp_path / "one.jsonl"), "--model2", str(tmp_path / "two.jsonl")
+    process, address = start(project, *files, "--eval_dir", str(tmp_path), OCRTUNE_STUDIO_AUTH="anna:secret")
+    try:
+        context = browser.new_context(base_url=address)
+        assert context.request.get("/").status == 401
+        context = browser.new_context(base_url=address, http_credentials={"username": "anna", "password": "secret"})
+        window = context.new_page()
+        window.goto("/compare", timeout=PATIENCE_MS)
+        window.locator("#compare-names").filter(has_text="one.jsonl").filter(has_text="two.jsonl").wait_for(timeout=PATIENCE_MS)
+        window.locator("#compare-detail").filter(has_text="cba").wait_for(timeout=PATIENCE_MS)
+        context.close()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_beyond_loopback_it_refuses_without_a_password(project):
+    done = subprocess.run([sys.executable, "-m", "tools.studio", "--server_name", "0.0.0.0"], cwd=ROOT, env=project.environment,
+                          capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "OCRTUNE_STUDIO_AUTH" in done.stderr

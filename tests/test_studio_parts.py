@@ -1,0 +1,260 @@
+"""The studio's parts that need no browser: who may ask, what is served, how lists are chosen, how params.yaml is edited."""
+
+import asyncio
+import base64
+import json
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ocrtune.rows import RowError, write_rows
+from ocrtune.studio.curves import draw_curve, find_curves
+from ocrtune.studio.guard import Guard, check_host, is_loopback, read_accounts
+from ocrtune.studio.marked_edits import mark
+from ocrtune.studio.paging import ROWS, place
+from ocrtune.studio.pictures import Gallery
+from ocrtune.studio.pipeline_state import describe_change, flatten
+from ocrtune.studio.project import Project
+from ocrtune.studio.result_sets import Result, list_files, load_results
+from ocrtune.studio.review_order import judge_page, leave_out_checked, list_tasks
+from ocrtune.studio.selection import ORDERS, PERFECT, Query, choose, list_kinds, pool
+from ocrtune.studio.side_by_side import choose_rows, join
+from ocrtune.studio.task_edits import delete_task, save_task
+from tests.conftest import draw_line, page_row
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+OURS = {"host": "localhost:7860"}
+
+
+def ask(guard: Guard, method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[bytes, bytes]]:
+    """Return status and headers of the answer to a request."""
+    answers = []
+
+    async def send(message):
+        answers.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "headers": [(key.encode(), value.encode()) for key, value in headers.items()]}
+    asyncio.run(guard(scope, None, send))
+    return answers[0]["status"], dict(answers[0]["headers"])
+
+
+async def hello(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    return {"authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "status"), [
+    ("GET", "/", {}, 200),
+    ("GET", "/", {"host": "127.0.0.1:7860"}, 200),
+    ("GET", "/", {"host": "evil.example"}, 403),  # a name that was made to point here
+    ("POST", "/gradio_api/queue/join", {"origin": "http://localhost:7860"}, 200),
+    ("POST", "/gradio_api/queue/join", {"origin": "https://evil.example"}, 403),
+    ("POST", "/gradio_api/upload", {}, 403),
+    ("GET", "/gradio_api/file=/etc/passwd", {}, 403),
+    ("GET", "/gradio_api/file/params.yaml", {}, 403),
+    ("GET", "/gradio_api/proxy=https://example.org", {}, 403),
+])
+def test_guard_on_loopback(method, path, headers, status):
+    found, sent = ask(Guard(hello, {}, is_local=True), method, path, OURS | headers)
+    assert found == status
+    assert status != 200 or b"connect-src 'self'" in sent[b"content-security-policy"]
+
+
+@pytest.mark.parametrize(("headers", "status"), [
+    ({}, 401), (basic("anna", "wrong"), 401), (basic("nobody", ""), 401), (basic("anna", ""), 401), ({"authorization": "Basic %%%"}, 401),
+    ({"authorization": "Bearer secret"}, 401), (basic("anna", "sec:ret"), 200)])
+def test_guard_asks_for_a_password(headers, status):
+    assert ask(Guard(hello, {"anna": "sec:ret"}, is_local=False), "GET", "/", {"host": "studio.example"} | headers)[0] == status
+
+
+def test_beyond_loopback_only_with_accounts():
+    with pytest.raises(ValueError, match="OCRTUNE_STUDIO_AUTH=name:password"):
+        check_host("0.0.0.0", {})
+    check_host("0.0.0.0", read_accounts({"OCRTUNE_STUDIO_AUTH": "anna:secret, ben:o:ther"}))
+    check_host("::1", {})
+    assert [is_loopback(host) for host in ("localhost", "127.0.0.2", "0.0.0.0", "localhost.evil.example")] == [True, True, False, False]
+    with pytest.raises(ValueError, match="entry 2") as failure:
+        read_accounts({"OCRTUNE_STUDIO_AUTH": "anna:secret,tellnoone"})
+    assert "secret" not in str(failure.value)
+    assert "tellnoone" not in str(failure.value)
+
+
+def test_gallery_shows_pictures_of_the_project_alone(tmp_path):
+    inside, outside = tmp_path / "data", tmp_path / "secret"
+    draw_line(inside / "a.png", "a")
+    draw_line(outside / "b.png", "b")
+    (inside / "words.png").write_text("<script>no picture</script>")
+    (inside / "link.png").symlink_to(outside / "b.png")
+    cached = tmp_path / "cache/files/md5/ab/cdef"
+    draw_line(cached.with_suffix(".png"), "c")
+    cached.with_suffix(".png").rename(cached)
+    (inside / "cached.png").symlink_to(cached)
+    gallery = Gallery([inside])
+    address = gallery.hang(inside / "a.png")
+    assert gallery.draw(address.rpartition("/")[2], is_small=False) == ((inside / "a.png").read_bytes(), "image/png")
+    assert gallery.hang(inside / "cached.png") is not None
+    for path in (outside / "b.png", inside / "../secret/b.png", inside / "link.png", inside / "gone.png"):
+        assert gallery.hang(path) is None
+    assert gallery.draw(gallery.hang(inside / "words.png").rpartition("/")[2], is_small=False) is None
+    assert gallery.draw("../secret/b.png", is_small=False) is None
+
+
+def test_marked_edits_are_text():
+    reference, prediction = mark("a <b>bold</b> door", "a <b>bald</b> <script>doors\u202e")
+    assert "<script>" not in prediction
+    assert "⟨U+202E⟩" in prediction
+    assert '<mark class="was" data-edit="1">o</mark>' in reference
+    assert '<mark class="changed" data-edit="1" title="reference: o">a</mark>' in prediction
+    assert mark("two\nlines", "two lines") == ("two\nlines", "two lines")  # as the scores see it
+    assert mark("abc", "") == ('<mark class="was" data-edit="0">abc</mark>',
+                               '<del class="missing" data-edit="0" title="reference: abc">abc</del>')
+
+
+def result(page_id: str, edits: int = 0, doc_id: str = "d", prediction: str = "text", **others) -> Result:
+    counts = {"substitutions": edits, "insertions": 0, "deletions": 0, "reference_chars": 10, "prediction_chars": 10,
+              "char_matches": 10 - edits}
+    return Result(page_id, doc_id, None, "reference", prediction, counts, **others)
+
+
+def test_choose_filters_and_sorts():
+    results = [result("a", 1), result("b", 5, "e", "Straße"), result("c", 0, verdicts=("cut off",), slices={"origin": "gold"}),
+               Result("d", "d", None, None, "no reference", {})]
+
+    def ids(**query) -> str:
+        return "".join(found.page_id for found in choose(results, Query(**query)))
+
+    assert [ids(order=order) for order in ORDERS] == ["bacd", "cabd", "bacd", "bacd", "abcd"]
+    assert (ids(search="STRASSE"), ids(document="e"), ids(verdict="cut off")) == ("b", "b", "c")
+    assert (ids(verdict=PERFECT), ids(kind="origin: gold")) == ("c", "c")
+    assert (ids(low=5), ids(low=5, high=20), ids(search="nowhere")) == ("ba", "a", "")
+    assert list_kinds([*results, result("e", slices={"origin": "teacher"})]) == ["any", "origin: gold", "origin: teacher"]
+    assert pool(results)["cer"] == 6 / 30
+
+
+def test_place_walks_through_parts():
+    ids = [str(number) for number in range(120)]
+    assert place(ids, "49", 0, 1) == ("50", ROWS)
+    assert place(ids, "0", 0, -1) == ("0", 0)
+    assert place(ids, None, 500, 0) == ("119", 100)
+    assert place([], "a", 0, 0) == (None, 0)
+
+
+def test_join_takes_shared_pages_and_orders_by_gain():
+    before, after = [result("a", 5), result("b", 1), result("c", 3)], [result("b", 4), result("a", 1, prediction="other"), result("z")]
+    rows, left_out = join([before, after])
+    assert ([row.page_id for row in rows], left_out) == (["a", "b"], 2)
+    assert [row.page_id for row in choose_rows(rows, "losses, biggest first", "any", "any", "")] == ["b", "a"]
+    assert [row.page_id for row in choose_rows(rows, "document and page", "different texts", "any", "")] == ["a"]
+
+
+def test_fifty_thousand_pages_stay_quick():
+    results = [result(f"p{number:05}", number % 11) for number in range(50_000)]
+    begin = time.process_time()
+    sorted(results, key=lambda one: (one.cer, one.page_id))
+    sorting = time.process_time() - begin
+    begin = time.process_time()
+    found = choose(results, Query(search="text", low=10))
+    place([one.page_id for one in found], "p00010", 0, 1)
+    assert time.process_time() - begin < 30 * sorting + 0.05  # a few passes over the list, whatever the machine
+
+
+def test_results_of_other_systems_are_read(tmp_path):
+    folder = tmp_path / "old"
+    draw_line(folder / "one.png", "one")
+    samples = [{"image_path": "one.png", "label": "one", "prediction": "ane", "cer_score": 0.3},
+               {"image_path": "/etc/passwd", "label": "", "prediction": ""}]
+    (folder / "report.json").write_text(json.dumps({"overall_cer": 0.1, "samples": samples}))
+    (folder / "figures.json").write_text('{"cer": 0.1}')
+    project = Project(tmp_path, [folder])
+    assert list(list_files(project)) == ["old/report.json"]
+    one, two = load_results(project, folder / "report.json")
+    assert (one.page_id, one.reference, one.cer) == ("one", "one", 1 / 3)
+    assert Gallery([folder]).hang(one.image)
+    assert Gallery([folder]).hang(two.image) is None
+    (folder / "report.json").write_text('{"samples": 1}')
+    with pytest.raises(RowError, match="expected a list"):
+        load_results(project, folder / "report.json")
+
+
+def test_review_order_puts_doubt_before_length(tmp_path):
+    page = {"page_id": "a", "sha256": "1", "text_layer": None}
+
+    def worth(text: str, readings: dict[str, str] | None = None, **label) -> float:
+        others = {name: {"text": other} for name, other in (readings or {}).items()}
+        return judge_page(page, {"text": text, **label}, None, None, others).worth
+
+    assert worth("a long line that nobody doubts") == 0
+    assert worth("barn door", {"x": "bam door"}) > worth("barn door", {"x": "barn door"}) == 0
+    assert worth("barn door", {"base": "#####", "x": "barn door"}) == 0  # one poor reader is no doubt
+    assert worth("barn door", verdicts=["loop"]) > worth("barn door", {"x": "bam door"})
+    assert worth("barn door", confidence=0.5) > worth("barn door", confidence=0.9) > 0
+    assert judge_page(page, None, {"reason": "no text layer"}, None, {}).reasons == ("no label: no text layer",)
+
+    rows = [page_row(tmp_path / "data/pages", "d", number, f"line {number}") for number in (1, 2, 3)]
+    write_rows(tmp_path / "data/pages/pages.jsonl", rows)
+    write_rows(tmp_path / "data/gold.jsonl", [{"page_id": "d_p1", "sha256": rows[0]["sha256"], "text": "line 1"}])
+    labels = [{"page_id": f"d_p{number}", "text": "line 3", "teacher": "text-layer"} for number in (1, 2, 3)]
+    write_rows(tmp_path / "data/labels/labels.jsonl", labels)
+    project = Project(tmp_path)
+    tasks = list_tasks(project, {"x": {row["page_id"]: {"text": row["text_layer"]} for row in rows}})
+    tasks = leave_out_checked(tasks, project.gold())
+    assert [(task.page_id, task.worth > 0) for task in tasks] == [("d_p2", True), ("d_p3", False)]  # d_p1 is checked
+
+
+@pytest.fixture
+def params(tmp_path) -> Path:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(PARAMS.read_bytes())
+    return path
+
+
+def test_tasks_are_edited_and_the_rest_keeps_each_byte(params):
+    before = params.read_text(encoding="utf-8")
+    text = before.replace("  medical_report:", "  # for the hospital\n  medical_report:  # two wards")
+    params.write_text(text, encoding="utf-8")
+    save_task(params, "invoice", "A clerk.", "Read: every #item, and\nthe total", is_new=False)
+    save_task(params, "receipt", "", "yes", is_new=True)
+    after = params.read_text(encoding="utf-8")
+    values = yaml.safe_load(after)
+    assert values["prompts"]["invoice"] == {"system": "A clerk.", "user": "Read: every #item, and\nthe total"}
+    assert values["prompts"]["receipt"] == {"user": "yes"}
+    assert "# for the hospital" in after
+    assert "# two wards" in after
+    begin, end = before.index("prompts:"), before.index("\nteacher_label:")
+    assert (after[:begin], after[after.index("\nteacher_label:"):]) == (before[:begin], before[end:])
+    delete_task(params, "receipt")
+    assert "receipt" not in params.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "is_new", "message"), [
+    ("ocr", True, "own task"), ("document", False, "own task"), ("two words", True, "a letter, then"), ("invoice", True, "already"),
+    ("absent", False, "no such task"), ("../x", True, "a letter, then")])
+def test_a_task_that_can_not_be_saved_changes_nothing(params, name, is_new, message):
+    before = params.read_bytes()
+    with pytest.raises(RowError, match=message):
+        save_task(params, name, "", "words", is_new)
+    with pytest.raises(RowError, match="missing"):
+        save_task(params, "new", "", " ", is_new=True)
+    assert params.read_bytes() == before
+
+
+def test_curves_while_the_last_line_is_being_written(tmp_path):
+    path = tmp_path / "plots/metrics/eval/cer.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_text("step\tcer\n1\t0.5\n2\t0.25\n3\t")
+    assert find_curves(tmp_path) == {"eval/cer": [(1, 0.5), (2, 0.25)]}
+    assert "0.25" in draw_curve("eval/cer", [(1, 0.5), (2, 0.25)])
+    assert "nan" not in draw_curve("flat", [(1, 0.5)])
+
+
+def test_status_of_dvc_in_words():
+    assert describe_change({"changed deps": {"data/gold.jsonl": "modified", "params.yaml": {"split.test": "modified"}}}) == [
+        "data/gold.jsonl: modified", "params.yaml: split.test"]
+    assert describe_change("changed command") == ["changed command"]
+    assert flatten({"a": {"b": 1}, "c": 2}) == {"a.b": 1, "c": 2}
