@@ -30,9 +30,8 @@ def open_evaluated(name: str, model: Path, params):
 
     if name not in params.readers:
         raise ValueError(f"evaluate.readers has no {name!r}; it has: {', '.join(params.readers)}")
-    profile = params.readers[name].reader
+    profile, values = params.readers[name].reader, read_params()
     if isinstance(profile, Student):
-        values = read_params()
         student = values["student"]
         folder = model / student if model.name == "base" else model  # models/base holds every student as it came
         profile = Local(model=str(folder), **values["students"][student])
