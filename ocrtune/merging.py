@@ -143,7 +143,8 @@ def changed_tensors(base: Path, merged: Path) -> list[str]:
         found = {}
         for file in sorted(folder.glob("*.safetensors")):
             with safe_open(file, "pt") as handle:
-                found |= {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+                # position_ids count from 0 up: no weights, and some code saves them, some not
+                found |= {name: handle.get_tensor(name) for name in handle.keys() if not name.endswith("position_ids")}  # noqa: SIM118
         return found
 
     before, after = tensors(base), tensors(merged)

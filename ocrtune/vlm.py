@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ocrtune.checkpoints import check_code, check_loaded, check_whole, read_config, weight_files
+from ocrtune.downloads import check_commit
 from ocrtune.packed_attention import use_packed_attention
 from ocrtune.params.students import StudentProfile
 from ocrtune.processors import open_processor
@@ -61,6 +62,7 @@ def find_model_class(folder: Path, profile: StudentProfile):
         family.prepare()
     if hasattr(family, "model_class"):
         return family.model_class()
+    check_commit(folder, profile)
     check_code(folder, known=read_config(folder)["model_type"] in CONFIG_MAPPING, trusted=profile.trust_remote_code)
     return AutoModelForImageTextToText
 
@@ -78,7 +80,7 @@ def load_model(folder: Path, profile: StudentProfile, dtype: str | None = None):
         check_whole(path)
     trust = {"trust_remote_code": True} if profile.trust_remote_code else {}
     model, report = builder.from_pretrained(folder, dtype=getattr(torch, dtype or profile.dtype), local_files_only=True,
-                                            use_safetensors=True, output_loading_info=True, **trust)
+                                            use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True, **trust)
     check_loaded(folder, report)
     if profile.end:
         lead_with(model, token_id(folder, profile.end))
@@ -115,10 +117,11 @@ def load_processor(folder: Path, profile: StudentProfile):
 
         return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=True, **profile.image)
     processor = family.load_processor(folder, profile.image) if family else open_processor(folder, profile.image)
-    known = processor.tokenizer.get_vocab()
-    if processor.image_token not in known:
-        raise ValueError(f"{folder}/tokenizer.json: has no token {processor.image_token}, which stands for the picture; "
-                         "is this the tokenizer of another model?")
+    config = read_config(folder)
+    expected = config.get("image_token_id", config.get("image_token_index", getattr(family, "IMAGE_TOKEN_ID", None)))
+    if expected is not None and expected not in processor.image_token_ids:
+        raise ValueError(f"{folder}/tokenizer.json: token {expected}, which stands for the picture in config.json, is not its "
+                         f"{processor.image_token}; is this the tokenizer of another model?")
     return processor
 
 

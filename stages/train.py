@@ -30,6 +30,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     import shutil
 
     from ocrtune.contract import CONTRACT, contract_of
+    from ocrtune.downloads import fetch_student
     from ocrtune.finetuning import checkpoint_folder, finetune
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.students import StudentProfile
@@ -48,6 +49,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     rows = {name: read_rows(splits / f"{name}.jsonl", columns) for name in ("train", "val")}
     if not rows["train"]:
         raise ValueError(f"{splits}/train.jsonl: no examples to train on; label more documents or lower split.val and split.test")
+    fetch_student(base, profile)
     digest = weights_digest(base)
     hashes = {row["page_id"]: row["sha256"] for row in read_rows(pages / "pages.jsonl", ("page_id", "sha256"))}
     unknown = [row["page_id"] for part in rows.values() for row in part if row["page_id"] not in hashes]

@@ -11,9 +11,10 @@ import json
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.models.deepseek_ocr2.configuration_deepseek_ocr2 import DeepseekOcr2SamVisionConfig, DeepseekOcr2TextConfig
 
+from ocrtune.families.deepseek_ocr import IMAGE_TOKEN_ID
+
 ARCHITECTURE = "DeepseekOCRForCausalLM"
 IMAGE_TOKEN = "<image>"
-IMAGE_TOKEN_ID = 128815  # fixed in the original code; a smaller model states its own as `image_token_id`
 
 # What the original code can be told and this one can't: a file that says otherwise is refused.
 FIXED = {"use_mla": False, "norm_topk_prob": False, "scoring_func": "softmax", "topk_method": "greedy", "rope_scaling": None,

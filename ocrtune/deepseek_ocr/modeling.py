@@ -98,6 +98,8 @@ class DeepseekOcrClipEmbeddings(nn.Module):
 class DeepseekOcrPreTrainedModel(DeepseekOcr2PreTrainedModel):
     config: DeepseekOcrConfig
     _no_split_modules = ["DeepseekOcr2SamVisionLayer", "DeepseekOcrClipLayer", "DeepseekOcr2TextDecoderLayer"]  # noqa: RUF012
+    # Numbers from 0 up, which the original code saves and the published checkpoint lacks.
+    _keys_to_ignore_on_load_unexpected = [r"position_ids$"]  # noqa: RUF012
 
     @torch.no_grad()
     def _init_weights(self, module):

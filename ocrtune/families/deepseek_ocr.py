@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+IMAGE_TOKEN_ID = 128815  # where config.json states none, as the published one
+
 
 def prepare() -> None:
     """Make the model known to transformers' Auto classes, and keep peft from renaming its adapters."""

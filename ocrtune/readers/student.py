@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from ocrtune.contract import check_contract
+from ocrtune.downloads import fetch_student
 from ocrtune.params.students import StudentProfile
 from ocrtune.reading import Page, Reading
 from ocrtune.vlm import generate_texts, load_model, load_processor, open_image, weights_digest
@@ -16,6 +17,7 @@ class StudentReader:
     """A local vision-language model. Pages of one width are read together: padding costs time."""
 
     def __init__(self, folder: Path, profile: StudentProfile):
+        fetch_student(folder, profile)
         check_contract(folder, profile)
         self.folder, self.profile = folder, profile
         self.identity = {
