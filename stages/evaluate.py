@@ -34,7 +34,7 @@ def evaluate(name: str, model: Path, folders: tuple[Path, Path, Path], predictio
         student = values["student"]
         folder = model / student if model.name == "base" else model  # models/base holds every student as it came
         profile = Local(model=str(folder), **values["students"][student])
-    reader, store = open_reader(profile), open_store()
+    reader, store = open_reader(profile, values["prompts"]), open_store()
 
     known = index_rows(read_rows(pages / "pages.jsonl", ("page_id", "image", "sha256", "text_layer")), source=str(pages))
     rows = read_rows(splits / "test.jsonl", ("page_id", "doc_id", "image", "text", "origin"))

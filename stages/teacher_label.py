@@ -41,10 +41,11 @@ def label(pages: Path, gold: Path, labels: Path, metrics: Path) -> None:
     checked = {digest: row["text"] for digest, row in index_rows(read_rows(gold, ("sha256", "text")), "sha256", str(gold)).items()}
     store, budget = open_store(), Budget(**params.budget.model_dump())
 
-    readings = read_pages(open_reader(profiles[0]), iterate_pages(pages), store, f"teacher {names[0]}", budget, params.retry)
+    reader, title = open_reader(profiles[0], values["prompts"]), f"teacher {names[0]}"
+    readings = read_pages(reader, iterate_pages(pages), store, title, budget, params.retry)
     ledger = Ledger(names[0], params, readings, process[0], checked, compares_text_layer=profiles[0].type != "text-layer")
     if names[0] != names[1] and profiles[1].type != "text-layer":  # the text layer is compared with anyway
-        second_reader, title = open_reader(profiles[1]), f"second teacher {names[1]}"
+        second_reader, title = open_reader(profiles[1], values["prompts"]), f"second teacher {names[1]}"
         ledger.seconds, ledger.process_second = read_pages(second_reader, iterate_pages(pages), store, title, budget), process[1]
         with SortedRows(labels / "second.jsonl") as second:
             for page_id, (key, reading) in ledger.seconds.items():

@@ -55,7 +55,7 @@ def test_all_problems_are_named_at_once_with_what_is_allowed(values):
         "teachers.api.request.timeout: -1.0: input should be greater than 0",
         "teachers.tesseract.page_segmentation: 14: ",
         "evaluate.readers.tuned.reader.typo: unknown; allowed here: type",
-        "teacher: 'nobody': no such profile; teachers has: api, rapidocr, tesseract, text-layer",
+        "teacher: 'nobody': no such profile; teachers has: api, rapidocr, service, tesseract, text-layer",
         "student: 'huge': no such profile; students has: ",
     ):
         assert sum(problem.startswith(line) for problem in found) == 1, (line, found)
@@ -85,6 +85,12 @@ def test_yaml_reads_1e_4_as_text(values, project):
     ("student", 3, "student: 3: "),
     ("teachers.api.type", "apii", "teachers.api: input tag 'apii' found using 'type' does not match any of the expected tags: 'text-"),
     ("teachers.api.base_url", None, "teachers.api.base_url: None: "),
+    ("teachers.api.base_url", "localhost:8000", "teachers.api.base_url: 'localhost:8000': expected an address such as http://"),
+    ("teachers.api.generation.extra_body", {"model": "x"}, "teachers.api.generation.extra_body: model: set by the profile itself"),
+    ("teachers.api.generation.extra_body", {"x": float("nan")}, "teachers.api.generation.extra_body: no JSON: "),
+    ("teachers.api.generation.retry_temperatures", [0.5, -1.0], "teachers.api.generation.retry_temperatures.1: -1.0: "),
+    ("teachers.service.text_path", "pages[].text", "teachers.service.text_path: 'pages\\[\\].text': 'pages\\[\\].text': no path at"),
+    ("teachers.tesseract.language", "deu; rm", "teachers.tesseract.language: "),
 ])
 def test_impossible_values_are_refused(values, path, value, message):
     *steps, last = path.split(".")
@@ -96,6 +102,20 @@ def test_impossible_values_are_refused(values, path, value, message):
         section["test"] = 0.2
     with pytest.raises(ParamsError, match=message):
         load_section("split", SplitParams, values)
+
+
+@pytest.mark.parametrize(("path", "value", "message"), [
+    ("api.api_key_env", "sk-very-secret", "teachers.api.api_key_env: string should match pattern"),
+    ("api.api_key_env", "0123verysecret", "teachers.api.api_key_env: string should match pattern"),
+    ("api.headers_env", {"X-Key": "sk-very-secret"}, "teachers.api.headers_env: expected header: NAME_OF_AN_ENVIRONMENT_VARIABLE"),
+    ("api.base_url", "https://me:very-secret@host/v1", "teachers.api.base_url: 'https://(hidden)@host/v1': holds a password"),
+])
+def test_a_key_in_the_wrong_place_is_refused_and_not_shown(values, path, value, message):
+    profile, key = path.split(".")
+    values["teachers"][profile][key] = value
+    (problem,) = problems(values)
+    assert problem.startswith(message)
+    assert "secret" not in problem
 
 
 def test_a_missing_section_is_named(values):

@@ -60,7 +60,8 @@ def open_readers(model: Path, student: str, beside: list[str]) -> dict:
     if unknown:
         raise ValueError(f"--beside {', '.join(unknown)}: not in params.yaml's teachers, which has {', '.join(values['teachers'])}")
     readers = {str(model): open_reader(Local(model=str(model), **values["students"][student]))}
-    return readers | {name: open_reader(TypeAdapter(Reader).validate_python(values["teachers"][name])) for name in beside}
+    return readers | {name: open_reader(TypeAdapter(Reader).validate_python(values["teachers"][name]),
+        values["prompts"]) for name in beside}
 
 
 def main(

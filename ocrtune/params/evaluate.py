@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ocrtune.params.load import Section
-from ocrtune.params.teachers import Api, Local, RapidOcr, Tesseract, TextLayer
+from ocrtune.params.teachers import Api, Local, RapidOcr, Service, Tesseract, TextLayer
 
 
 class Student(Section):
@@ -18,7 +18,7 @@ class EvaluatedReader(Section):
     """A reader, and the file or folder whose change makes DVC ask it again."""
 
     model: str = Field(description="a model's folder; for an engine or a server uv.lock, which pins its client's version")
-    reader: Annotated[Student | TextLayer | RapidOcr | Tesseract | Api | Local, Field(discriminator="type")]
+    reader: Annotated[Student | TextLayer | RapidOcr | Tesseract | Api | Service | Local, Field(discriminator="type")]
 
 
 class EvaluateParams(Section):

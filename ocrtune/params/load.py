@@ -6,6 +6,7 @@ check of the whole file finds the other schemas by name when it runs: it shapes 
 
 import importlib
 import pkgutil
+import re
 import sys
 from pathlib import Path
 from types import UnionType
@@ -62,7 +63,8 @@ def describe(where: str, error: dict, schema: Any) -> str:
     value = error.get("input")
     message = error["msg"].removeprefix("Value error, ")
     hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if error["type"] == "float_type" and isinstance(value, str) else ""
-    shown = "" if isinstance(value, dict) else f"{value!r}: "
+    # Whoever writes a key where a variable's name belongs, or a password into an address, should not see it printed, too.
+    shown = "" if isinstance(value, dict) or place.endswith("_env") else re.sub(r"//[^/]*@", "//(hidden)@", f"{value!r}: ")
     return f"{place}: {shown}{message[0].lower()}{message[1:]}{hint}"
 
 

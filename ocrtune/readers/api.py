@@ -1,77 +1,171 @@
 """Read with a vision-language model behind any OpenAI-compatible server."""
 
+import asyncio
 import base64
-import mimetypes
-import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import replace
 
+from ocrtune.loops import find_loop
 from ocrtune.params.teachers import Api
+from ocrtune.prompts import Prompt
+from ocrtune.readers.chat_answer import MOST_BYTES, StreamedAnswer, parse_answer
+from ocrtune.readers.crew import Send, read_together
+from ocrtune.readers.keys import environment_headers, environment_key
+from ocrtune.readers.live_text import LiveText
+from ocrtune.readers.sent_image import is_blank, prepare_image
+from ocrtune.readers.trouble import Trouble, describe_error, hide, judge_status, shorten
 from ocrtune.reading import Page, Reading
 
-FAILURES_IN_A_ROW = 10
 NO_KEY = "none"  # servers of one's own ask for none, the client insists on one
+LOOP_CHARS = 100_000  # where loops are looked for, at an answer's end: more takes seconds
+GRACE_S = 2.0  # for the end of a stream after its last word: a connection read to its end is used again
+STREAM_LIMIT = 10  # times `timeout`: the longest that a stream may go on, however steadily
 
 
 class ApiReader:
     """A model behind `/v1/chat/completions`. The key comes from the environment and goes nowhere else."""
 
-    def __init__(self, profile: Api):
-        self.profile = profile
+    def __init__(self, profile: Api, prompt: Prompt):
+        self.profile, self.prompt, self.prices = profile, prompt, profile.prices
+        settings = profile.generation
+        self.temperatures = [settings.temperature, *settings.retry_temperatures]
         self.identity = {
-            "type": "api", "model": profile.model_name, "system": profile.system, "user": profile.user,
-            "temperature": profile.generation.temperature, "max_tokens": profile.generation.max_tokens,
+            "type": "api", "model": profile.model_name, "system": prompt.system, "user": prompt.user,
+            "image": profile.image.model_dump(), **settings.model_dump(),
         }
 
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
-        """Ask for up to `concurrent_requests` pages at a time; retries and Retry-After are the client's.
+        """Ask for up to `concurrent_requests` pages at a time; see `read_together`."""
+        conversation = Conversation(self)
+        yield from read_together(pages, conversation.read_page, self.profile.request, self.profile.base_url, conversation.client.close)
 
-        After ten failures in a row no further page is asked for; those in flight are still waited for and yielded.
-        """
-        from openai import OpenAI
 
+class Conversation:
+    """One run of requests: client, key and what is shown."""
+
+    def __init__(self, reader: ApiReader):
+        import httpx2
+        from openai import AsyncOpenAI
+
+        self.reader, self.profile = reader, reader.profile
         request = self.profile.request
-        key = os.environ.get(self.profile.api_key_env) or NO_KEY
-        client = OpenAI(base_url=self.profile.base_url, api_key=key, timeout=request.timeout, max_retries=request.max_retries)
-        waiting, failures, broken = iter(pages), 0, ""
-        with ThreadPoolExecutor(request.concurrent_requests) as pool:
-            running = {}
-            while True:
-                while not broken and len(running) < request.concurrent_requests and (page := next(waiting, None)):
-                    running[pool.submit(self.ask, client, page)] = page
-                if broken and not running:
-                    raise ValueError(f"{self.profile.base_url}: {FAILURES_IN_A_ROW} failures in a row, the last: {broken}. "
-                                     "What was read is kept; mend the server or the profile and run again")
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    page, (reading, problem) = running.pop(future), future.result()
-                    failures = failures + 1 if problem else 0
-                    if problem:
-                        print(f"{page.page_id}: not read: {problem}", flush=True)
-                    if failures >= FAILURES_IN_A_ROW:
-                        broken = problem
-                    yield page, reading
+        key = environment_key(self.profile.api_key_env)
+        headers = environment_headers(self.profile.headers_env)
+        self.secrets = [key, *headers.values()]
+        # Time limits are `asyncio.timeout`'s: a client's own begin anew with each byte.
+        web = httpx2.AsyncClient(timeout=httpx2.Timeout(None), limits=httpx2.Limits(max_keepalive_connections=None))
+        self.client = AsyncOpenAI(base_url=self.profile.base_url, api_key=key or NO_KEY, default_headers=headers, http_client=web,
+                                  max_retries=0)
+        self.live = LiveText(request.concurrent_requests == 1) if request.stream else None
 
-    def ask(self, client, page: Page) -> tuple[Reading, str]:
-        """Return the reading of one page, and what went wrong (empty: nothing)."""
+    async def read_page(self, page: Page, send: Send) -> Reading:
+        """Return the reading of a page: the first answer that is neither empty nor a loop, or the first that has any text."""
+        media_type, content = await asyncio.to_thread(prepare_image, page.image, self.profile.image)
+        image = f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+        answers: list[Reading] = []
+        for temperature in self.reader.temperatures:
+            try:
+                answer = await send(lambda now=temperature: self.ask(page.page_id, image, now))
+            except Trouble as trouble:
+                if trouble.kind == "page" and answers:  # a server that takes no other temperature
+                    break
+                raise
+            answers.append(answer)
+            if answer.text.strip() and not await asyncio.to_thread(find_loop, answer.text[-LOOP_CHARS:]):
+                return self.count_tokens(answer, answers)
+            if not answer.text.strip() and await asyncio.to_thread(is_blank, page.image):
+                break
+        return self.count_tokens(next((answer for answer in answers if answer.text.strip()), answers[0]), answers)
+
+    def count_tokens(self, answer: Reading, answers: list[Reading]) -> Reading:
+        """Return an answer with the tokens of all attempts: that is what they cost."""
+        counted = [each.tokens for each in answers if each.tokens]
+        tokens = (sum(prompt for prompt, _ in counted), sum(completion for _, completion in counted)) if counted else None
+        return replace(answer, text=hide(answer.text, self.secrets), tokens=tokens)
+
+    def body(self, image: str, temperature: float | None) -> dict:
+        """Return the request for an image, a data URI."""
+        prompt, settings = self.reader.prompt, self.profile.generation
+        messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
+        words = [{"type": "text", "text": prompt.user}] if prompt.user else []
+        messages.append({"role": "user", "content": [{"type": "image_url", "image_url": {"url": image}}, *words]})
+        body = {"model": self.profile.model_name, "messages": messages, "extra_body": settings.extra_body or None}
+        body |= {} if temperature is None else {"temperature": temperature}
+        body |= {} if settings.max_tokens is None else {"max_tokens": settings.max_tokens}
+        return body | ({"stream": True, "stream_options": {"include_usage": True}} if self.live else {})
+
+    async def ask(self, page_id: str, image: str, temperature: float | None) -> Reading:
+        """Return the answer to one request; whatever comes instead is a `Trouble` without secrets."""
+        timeout, note = self.profile.request.timeout, "called off"
+        try:
+            async with asyncio.timeout(timeout * STREAM_LIMIT if self.live else timeout):
+                reading = await self.receive(page_id, self.body(image, temperature))
+            note = ""
+            return reading
+        except TimeoutError:
+            note = f"no answer within {timeout:g} s"
+            raise Trouble(f"{note} (request.timeout)", "again") from None
+        except Exception as error:
+            trouble = await self.judge(error)
+            note = shorten(hide(str(trouble), self.secrets))
+            raise Trouble(note, trouble.kind, trouble.wait_s, trouble.status) from None
+        finally:
+            if self.live:
+                self.live.end(page_id, note)
+
+    async def receive(self, page_id: str, body: dict) -> Reading:
+        """Send a request and return the answer, whole or piece by piece."""
+        timeout, clock = self.profile.request.timeout, asyncio.get_running_loop().time
+        streamed, whole, size = None, [], 0
+        try:
+            async with (asyncio.timeout(timeout) as patience,
+                        self.client.chat.completions.with_streaming_response.create(**body) as response):
+                streamed = StreamedAnswer() if "text/event-stream" in response.headers.get("content-type", "") else None
+                async for piece in response.iter_bytes():
+                    size += len(piece)
+                    if size > MOST_BYTES:
+                        raise Trouble(f"the answer is longer than {MOST_BYTES} bytes", "page")
+                    if streamed is None:
+                        whole.append(piece)
+                        continue
+                    if text := streamed.feed(piece):
+                        patience.reschedule(clock() + timeout)
+                        if self.live:
+                            self.live.show(page_id, hide(text, self.secrets))
+                    if streamed.ended:
+                        patience.reschedule(clock() + GRACE_S)
+        except TimeoutError:
+            if streamed is None or not streamed.ended:
+                raise
+        return streamed.finish() if streamed else parse_answer(b"".join(whole))
+
+    async def judge(self, error: Exception) -> Trouble:
+        """Return what an error of the client means, with the remedy where there is one; a bug of ours is raised again."""
+        import httpx2
+        from openai import APIStatusError, OpenAIError
+
+        profile = self.profile
+        if isinstance(error, APIStatusError):
+            error = judge_status(error.status_code, error.response.headers, error.response.content)
+        elif isinstance(error, OpenAIError | httpx2.RequestError | httpx2.InvalidURL | OSError):
+            return Trouble(describe_error(error), "again")
+        if not isinstance(error, Trouble):
+            raise error
+        if error.status == 401:
+            known = "refuses the key in" if self.secrets[0] else "wants a key, and there is none in"
+            return Trouble(f"the server {known} the environment variable {profile.api_key_env} ({error}); put a valid one there", "stop")
+        if error.status == 404:
+            names = await self.list_models()
+            has = f"the server has: {', '.join(names)}; set model_name" if names else "is base_url right? As a rule it ends in /v1"
+            return Trouble(f"no model {profile.model_name!r} there; {has} ({error})", "stop")
+        return error
+
+    async def list_models(self) -> list[str]:
+        """Return the names of the models that the server tells of, a few at most."""
         from openai import OpenAIError
 
-        kind = mimetypes.guess_type(page.image.name)[0] or "image/png"
-        messages = [{"role": "system", "content": self.profile.system}] if self.profile.system else []
         try:
-            address = f"data:{kind};base64,{base64.b64encode(page.image.read_bytes()).decode()}"
-            messages.append({"role": "user", "content": [{"type": "image_url", "image_url": {"url": address}},
-                                                         {"type": "text", "text": self.profile.user}]})
-            answer = client.chat.completions.create(
-                model=self.profile.model_name, messages=messages,
-                temperature=self.profile.generation.temperature, max_tokens=self.profile.generation.max_tokens,
-            )
-            choice = answer.choices[0]
-            text = choice.message.content or ""
-            if not isinstance(text, str):
-                raise TypeError(f"the answer is no text but {text!r}")
-            return Reading(text, choice.finish_reason or "stop"), ""
-        except (OpenAIError, AttributeError, IndexError, TypeError, ValueError, OSError) as error:
-            problem = str(error).replace(client.api_key, "(key)") if client.api_key != NO_KEY else str(error)
-            return Reading("", "error"), f"{type(error).__name__}: {problem[:200]}"
+            async with asyncio.timeout(10):
+                return [str(model.id) for model in (await self.client.models.list()).data[:8]]
+        except (OpenAIError, TimeoutError, AttributeError, TypeError, ValueError):
+            return []
