@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from ocrtune.params.teachers import Api
+from ocrtune.prompts import Prompt
 from ocrtune.readers.api import ApiReader
 from ocrtune.reading import Page, Reading
 from ocrtune.readings import read_pages
 from ocrtune.store import Store, open_store, reading_key, store_folder
 
 PAGE = Page("a_p1", Path("a.png"), "00" * 32, "words")
-API = Api(base_url="http://127.0.0.1:1/v1", model_name="m", user="Read.")
+API = Api(base_url="http://127.0.0.1:1/v1", model_name="m")
+PROMPT = Prompt(user="Read.")
 
 
 class CountingReader:
@@ -42,11 +44,12 @@ def store(tmp_path) -> Store:
 
 
 def test_each_of_image_prompt_model_and_settings_changes_the_key():
-    def key(page=PAGE, **change):
-        return reading_key(page, ApiReader(API.model_copy(update=change)).identity)
+    def key(page=PAGE, prompt=PROMPT, **change):
+        return reading_key(page, ApiReader(API.model_copy(update=change), prompt).identity)
 
     keys = [
-        key(), key(replace(PAGE, sha256="11" * 32)), key(user="Read all."), key(system="You read."), key(model_name="n"),
+        key(), key(replace(PAGE, sha256="11" * 32)), key(prompt=Prompt(user="Read all.")), key(prompt=Prompt("You read.", "Read.")),
+            key(model_name="n"),
         key(generation=API.generation.model_copy(update={"temperature": 0.2})),
         key(generation=API.generation.model_copy(update={"max_tokens": 5})), reading_key(PAGE, {"type": "text-layer"}),
     ]
@@ -54,10 +57,10 @@ def test_each_of_image_prompt_model_and_settings_changes_the_key():
 
 
 def test_what_shapes_no_answer_leaves_the_key():
-    key = reading_key(PAGE, ApiReader(API).identity)
+    key = reading_key(PAGE, ApiReader(API, PROMPT).identity)
     patient = API.model_copy(update={"request": API.request.model_copy(update={"timeout": 5.0, "concurrent_requests": 1})})
-    assert reading_key(PAGE, ApiReader(patient).identity) == key
-    assert reading_key(replace(PAGE, page_id="b", image=Path("b.png"), text_layer=None), ApiReader(API).identity) == key
+    assert reading_key(PAGE, ApiReader(patient, PROMPT).identity) == key
+    assert reading_key(replace(PAGE, page_id="b", image=Path("b.png"), text_layer=None), ApiReader(API, PROMPT).identity) == key
     assert reading_key(PAGE, {"a": 1, "type": "x"}) == reading_key(PAGE, {"type": "x", "a": 1})
 
 

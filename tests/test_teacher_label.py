@@ -52,7 +52,7 @@ class Teacher:
 
     def profile(self, **more) -> dict:
         return {"type": "api", "base_url": f"http://127.0.0.1:{self.server.server_port}/v1", "model_name": self.name,
-                "request": {"max_retries": 0}} | more
+                "request": {"max_retries": 0}, "generation": {"retry_temperatures": []}} | more
 
 
 @pytest.fixture

@@ -89,11 +89,10 @@ class TesseractReader:
         """Return the reading of a page; one thread for each process, for its own threads make it slower."""
         from PIL import Image
 
-        Image.MAX_IMAGE_PIXELS = None  # Pillow opens the file, and no more: Tesseract takes what is no image for a list of files to read
+        Image.MAX_IMAGE_PIXELS = None  # nothing is drawn here
         try:
+            Image.open(page.image).close()  # Tesseract takes what is no image for a list of files to read
             with page.image.open("rb") as image:
-                Image.open(image)
-                image.seek(0)
                 done = subprocess.run(self.command, stdin=image, capture_output=True, timeout=TESSERACT_TIMEOUT_S,
                                       env=os.environ | {"OMP_THREAD_LIMIT": "1"})
         except subprocess.TimeoutExpired:
