@@ -74,7 +74,7 @@ def read_pages(
 def take_over(store: Store, missing: dict[bytes, Page], identity: dict, title: str) -> None:
     """Put into the store what the rows of dvc.lock, in the workspace or in HEAD, hold of the missing pages."""
     count = 0
-    for key, reading in tracked_readings(main_root(), [None, "HEAD"]):
+    for key, reading, _ in tracked_readings(main_root(), [None, "HEAD"]):
         if missing.pop(bytes.fromhex(key), None):
             store.put(key, reading, identity)
             count += 1

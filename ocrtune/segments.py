@@ -63,6 +63,11 @@ def reader_digest(identity: dict | None) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16] if identity else ""
 
 
+def seal_reader(identity: dict, reader: str) -> bytes:
+    """Return who a reader is as a line."""
+    return seal({"identity": identity, "reader": reader})
+
+
 def seal_reading(key: str, reader: str, reading: Reading) -> bytes:
     """Return a reading as a line."""
     return seal({

@@ -116,6 +116,16 @@ class Share:
             except FileNotFoundError:  # another process does the same
                 continue
 
+    def replace(self, new: Path | None, old: list[Path]) -> None:
+        """Put a segment (None: nothing) in the place of others that are there: the new one first, whole."""
+        try:
+            if new and old:
+                self.write(new.name, new.read_bytes())
+                new.replace(self.copy / new.name)
+            self.remove([path.name for path in old])
+        except Exception as error:  # each kind of place has errors of its own
+            raise self.complain(error, "nothing is lost; try again when it can be reached") from None
+
     def offer(self, path: Path) -> None:
         """Have a thread send what is new in a segment of ours, soon."""
         with self.changed:

@@ -40,7 +40,11 @@ def open_store() -> "Store":
     """Return the store of this project, shared at the URL in $OCRTUNE_STORE where one stands there."""
     address = os.environ.get("OCRTUNE_STORE", "")
     if "://" not in address or address.startswith("file://"):
-        return Store(store_folder())
+        from ocrtune.packing import tidy
+
+        store = Store(store_folder())
+        tidy(store)
+        return store
     from ocrtune.share import Share
 
     return Store(store_folder(), Share(address, store_folder()))
@@ -213,7 +217,7 @@ class Store:
         with self.lock:
             self.is_fresh or self.refresh()
             if reader and (self.writer.path, reader) not in self.introduced:
-                self.add(segments.seal({"identity": identity, "reader": reader}))
+                self.add(segments.seal_reader(identity, reader))
                 self.introduced.add((self.writer.path, reader))
             self.add(segments.seal_reading(key, reader, reading))
         if self.share:

@@ -30,16 +30,24 @@ DVCFileSystem(rev=sys.argv[1]).get(sys.argv[2], sys.argv[3], recursive=True)
 """
 
 
-def read_row(row: object) -> tuple[str, Reading] | None:
-    """Return the key and the raw reading of a row; None where it holds none, or a failure."""
+Found = tuple[str, Reading, dict | None]  # key, raw reading, identity of the reader where it is known
+
+
+def read_row(row: object) -> Found | None:
+    """Return the reading of a row; None where it holds none, or a failure."""
     if not isinstance(row, dict) or not isinstance(row.get("text"), str) or not KEY.fullmatch(str(row.get("key"))):
         return None
     finish_reason = row.get("finish_reason") or "stop"
     raw = row.get("raw", row["text"])
-    return (row["key"], Reading(raw, finish_reason)) if finish_reason not in ("error", "unread") and isinstance(raw, str) else None
+    if finish_reason in ("error", "unread") or not isinstance(raw, str) or not isinstance(finish_reason, str):
+        return None
+    tokens = row.get("tokens")
+    tokens = tuple(tokens) if isinstance(tokens, list) and [type(count) for count in tokens] == [int, int] else None
+    identity = row.get("reader") if isinstance(row.get("reader"), dict) else None
+    return row["key"], Reading(raw, finish_reason, tokens=tokens), identity
 
 
-def read_file(path: Path) -> Iterator[tuple[str, Reading]]:
+def read_file(path: Path) -> Iterator[Found]:
     """Yield the readings of a file of rows; lines that are none are passed over."""
     with path.open("rb") as file:
         for line in file:
@@ -90,30 +98,30 @@ def list_files(cache: Path, md5: str) -> list[Path]:
     return paths
 
 
-def read_out(root: Path, rev: str | None, out: tuple[str, str]) -> Iterator[tuple[str, Reading]]:
-    """Yield the readings of an out from DVC's cache, else the workspace, else DVC's remote."""
+def find_out(root: Path, config: configparser.ConfigParser, out: tuple[str, str]) -> list[Path]:
+    """Return the files of rows of an out in DVC's cache, else in the workspace; empty where neither has it."""
     path, md5 = out
-    config = read_config(root)
     try:
-        found = list_files(root / ".dvc" / config.get("cache", "dir", fallback="cache"), md5)
+        return list_files(root / ".dvc" / config.get("cache", "dir", fallback="cache"), md5)
     except FileNotFoundError:
         here = root / path
-        found = [here] if here.is_file() else sorted(here.glob("*.jsonl"))
-    for file in found:
-        yield from read_file(file)
-    if not found and rev is not None and any("remote" in name for name in config.sections()):
-        print(f"looking for {path} of {rev} in DVC's remote", flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-c", FETCH, rev, path, str(Path(folder) / "out")]
-            done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=PATIENCE_S)
-            if done.returncode:
-                print(f"  not found: {done.stderr.strip().splitlines()[-1:]}", flush=True)
-                return
-            for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
-                yield from read_file(file)
+        return [here] if here.is_file() else sorted(here.glob("*.jsonl"))
 
 
-def tracked_readings(root: Path, revs: list[str | None]) -> Iterator[tuple[str, Reading]]:
+def fetch_out(root: Path, rev: str, path: str) -> Iterator[Found]:
+    """Yield the readings of an out from DVC's remote."""
+    print(f"looking for {path} of {rev} in DVC's remote", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", FETCH, rev, path, str(Path(folder) / "out")]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=PATIENCE_S)
+        if done.returncode:
+            print(f"  not found: {' '.join(done.stderr.strip().splitlines()[-1:])}", flush=True)
+            return
+        for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+            yield from read_file(file)
+
+
+def tracked_readings(root: Path, revs: list[str | None]) -> Iterator[Found]:
     """Yield the readings in what DVC tracks at these git revisions (None: the workspace), each out once.
 
     `root` holds dvc.lock and .dvc. What can't be read (no git, no cache, a broken lock) is told in a line and passed over.
@@ -121,10 +129,15 @@ def tracked_readings(root: Path, revs: list[str | None]) -> Iterator[tuple[str, 
     seen = set()
     for rev in revs:
         try:
+            config = read_config(root)
             for out in list_outs(read_lock(root, rev)):
-                if out[1] not in seen:
+                files = [] if out[1] in seen else find_out(root, config, out)
+                for file in files:
+                    yield from read_file(file)
+                if not files and out[1] not in seen and rev is not None and any("remote" in name for name in config.sections()):
+                    yield from fetch_out(root, rev, out[0])
+                if files or rev is not None:
                     seen.add(out[1])
-                    yield from read_out(root, rev, out)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, configparser.Error,
                 subprocess.SubprocessError) as error:
             place = rev or "the workspace"

@@ -1,14 +1,11 @@
 """The teacher reads what is new; every page becomes a label or a refusal; params filter and read nothing again."""
 
-import base64
-import hashlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from conftest import draw_line, page_row
+from teacher_server import Teacher
 
 from ocrtune.params.teachers import Api
 from ocrtune.rows import read_rows, write_rows
@@ -16,43 +13,6 @@ from stages.teacher_label import main
 
 PAGES, GOLD, LABELS, METRICS = Path("data/pages"), Path("data/gold.jsonl"), Path("data/labels"), Path("metrics/teacher_label.json")
 TEXTS = ["a letter", "", None, "x", "and so on " * 40, "ein Brieſ"]
-
-
-class Teacher:
-    """A server that answers as the script for an image says, and remembers how often it was asked for each."""
-
-    def __init__(self, name: str):
-        self.name, self.answers, self.asked = name, {}, []
-        teacher = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                (part,) = [part for part in request["messages"][-1]["content"] if part["type"] == "image_url"]
-                digest = hashlib.sha256(base64.b64decode(part["image_url"]["url"].partition(",")[2])).hexdigest()
-                teacher.asked.append(digest)
-                answer = teacher.answers.get(digest, "no script")
-                status = 400 if answer is None else 200
-                text, finish_reason = answer if isinstance(answer, tuple) else (answer, "stop")
-                content = json.dumps({"error": {"message": "image not understood"}} if status == 400 else {
-                    "id": "x", "object": "chat.completion", "created": 0, "model": "m",
-                    "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}],
-                    "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}}).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *words):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def profile(self, **more) -> dict:
-        return {"type": "api", "base_url": f"http://127.0.0.1:{self.server.server_port}/v1", "model_name": self.name,
-                "request": {"max_retries": 0}, "generation": {"retry_temperatures": []}} | more
 
 
 @pytest.fixture
@@ -64,8 +24,7 @@ def teachers(project):
     project.save()
     yield servers["first"], servers["second"]
     for server in servers.values():
-        server.server.shutdown()
-        server.server.server_close()
+        server.close()
 
 
 @pytest.fixture(autouse=True)

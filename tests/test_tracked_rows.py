@@ -61,7 +61,7 @@ def repository(tmp_path, monkeypatch) -> Path:
 
 
 def found(*revs: str | None) -> dict[str, str]:
-    return {key: reading.text for key, reading in tracked_readings(Path(), list(revs))}
+    return {key: reading.text for key, reading, _ in tracked_readings(Path(), list(revs))}
 
 
 def test_each_revision_gives_its_own_rows(repository):
@@ -75,7 +75,7 @@ def test_labels_refused_pages_and_predictions_give_raw_readings(repository):
     write_lock(lines(row(0), row(1, raw="<|x|>text 1"), row(2, finish_reason="length"), {"page_id": "a", "text": "no key"}),
                lines(row(3, reason="too short", text=""), row(4, reason="failed", finish_reason="error"), {"page_id": "b", "reason": "c"}),
                lines(row(5, finish_reason="stop"), row(6, finish_reason="length", raw="")) + b"not a row\n")
-    assert dict(tracked_readings(Path(), [None])) == {
+    assert {key: reading for key, reading, _ in tracked_readings(Path(), [None])} == {
         KEYS[0]: Reading("text 0"), KEYS[1]: Reading("<|x|>text 1"), KEYS[2]: Reading("text 2", "length"), KEYS[3]: Reading(""),
         KEYS[5]: Reading("text 5"), KEYS[6]: Reading("", "length")}
 
