@@ -7,19 +7,17 @@ from pathlib import Path
 from ocrtune.comparison import Comparison
 from ocrtune.edits import count_confusions
 from ocrtune.normalizers import find_normalizer
-from ocrtune.rows import RowError
 
 
 @dataclass(frozen=True)
 class ChangedPage:
     """A page with its reference and the baseline's and the candidate's text, normalized as they were scored.
 
-    `image` is its path as seen from the current folder, `width` the image's in pixels.
+    `image` is its path as seen from the current folder.
     """
 
     page_id: str
     image: Path
-    width: int
     reference: str
     before: str
     after: str
@@ -42,14 +40,11 @@ class Confusion:
     after: int
 
 
-def list_changed_pages(comparison: Comparison, known: dict[str, dict], images: dict[str, Path], references: dict[str, str],
+def list_changed_pages(comparison: Comparison, images: dict[str, Path], references: dict[str, str],
                        before: dict[str, str], after: dict[str, str]) -> list[ChangedPage]:
-    """Return the pages in the order of the scores. `known`: rows of pages.jsonl; the others: by page_id, texts as they are."""
+    """Return the pages in the order of the scores; images and texts, as they are, by page_id."""
     normalize = find_normalizer(comparison.baseline.figures["normalizer"]).normalize
-    unknown = [page_id for page_id in comparison.baseline.rows if page_id not in known]
-    if unknown:
-        raise RowError(f"pages.jsonl: no page {', '.join(sorted(unknown)[:5])}; rerun pdf2img and what follows (dvc repro)")
-    return [ChangedPage(page_id, images[page_id], known[page_id]["width"], normalize(references[page_id]), normalize(before[page_id]),
+    return [ChangedPage(page_id, images[page_id], normalize(references[page_id]), normalize(before[page_id]),
                         normalize(after[page_id]), row["cer"], comparison.candidate.rows[page_id]["cer"])
             for page_id, row in comparison.baseline.rows.items()]
 

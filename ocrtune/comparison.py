@@ -6,10 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrtune.paired import Outcomes, count_outcomes, draw_rates, percentile_interval, sign_flip_p
+from ocrtune.paired import Outcomes, count_outcomes, draw_rates, percentile_interval, sign_flip_p, smallest_effect
 from ocrtune.rows import write_text
 from ocrtune.scored_readers import FIGURES, ScoredReader
-from ocrtune.scores import count_page_edits, error_rate, pool
+from ocrtune.scores import count_page_edits, error_rate, find_state
+from ocrtune.slice_tests import SliceTest, compare_slices
+from ocrtune.summaries import name_rates, pool
 
 # What a reference may be; only people's texts make a score a CER without a footnote.
 ORIGINS = {"teacher": "the teacher's labels", "gold": "gold (checked by people)", "text_layer": "the documents' own text layers"}
@@ -17,12 +19,16 @@ ORIGINS = {"teacher": "the teacher's labels", "gold": "gold (checked by people)"
 
 @dataclass(frozen=True)
 class Difference:
-    """Candidate less baseline in pooled CER; `interval` is None where there are fewer than two documents."""
+    """Candidate less baseline in pooled CER; `interval` and `smallest` are None where there are fewer than two documents.
+
+    `smallest` is the smallest difference that so many documents would have shown (`ocrtune.paired.smallest_effect`).
+    """
 
     absolute: float
     relative: float | None
     interval: tuple[float, float] | None
     p_value: float
+    smallest: float | None
     documents: Outcomes
     pages: Outcomes
 
@@ -39,6 +45,7 @@ class Bound:
     key: str
     increase: float | None
     bound: float
+    where: str = ""
 
     @property
     def has_passed(self) -> bool:
@@ -70,6 +77,7 @@ class Comparison:
     intervals: list[tuple[float, float] | None]
     difference: Difference
     confidence: float
+    slices: list[SliceTest]
     bounds: list[Bound]
 
     @property
@@ -113,6 +121,11 @@ class Comparison:
         return found
 
     @property
+    def transitions(self) -> Counter:
+        """How many pages went from one state to another (`ocrtune.scores.find_state`), by (before, after)."""
+        return Counter((find_state(row), find_state(self.candidate.rows[page_id])) for page_id, row in self.baseline.rows.items())
+
+    @property
     def forgotten(self) -> float | None:
         """The rise of the CER on clean print from baseline to candidate; None where one of them read none."""
         before, after = self.baseline.canary_cer, self.candidate.canary_cer
@@ -135,32 +148,42 @@ def compare_readers(readers: list[ScoredReader], params) -> Comparison:
     edits, lengths = [document.edits for document in documents], [document.reference_chars for document in documents]
     cers = [error_rate(sum(counts), sum(lengths)) for counts in zip(*edits, strict=True)]
     intervals: list[tuple[float, float] | None] = [None] * len(readers)
-    interval = None
+    interval = smallest = None
     if len(documents) > 1:
         rates = draw_rates(edits, lengths, params.draws, params.seed)
         intervals = [percentile_interval(column, params.confidence) for column in rates.T]
         interval = percentile_interval(rates[:, 1] - rates[:, 0], params.confidence)
+        smallest = smallest_effect(rates[:, 1] - rates[:, 0], params.confidence)
     before, after, *_ = zip(*edits, strict=True)
     pages = [[count_page_edits(row) for row in reader.rows.values()] for reader in readers[:2]]
     difference = Difference(
         absolute=cers[1] - cers[0], relative=(cers[1] - cers[0]) / cers[0] if cers[0] else None, interval=interval,
-        p_value=sign_flip_p(before, after, params.draws, params.seed),
+        p_value=sign_flip_p(before, after, params.draws, params.seed), smallest=smallest,
         documents=count_outcomes(before, after), pages=count_outcomes(*pages))
-    comparison = Comparison(readers, documents, cers, intervals, difference, params.confidence, [])
+    slices = compare_slices(readers, params.draws, params.confidence, params.seed)
+    comparison = Comparison(readers, documents, cers, intervals, difference, params.confidence, slices, [])
     comparison.bounds.extend(measure_bounds(comparison, params.gate))
     return comparison
 
 
 def measure_bounds(comparison: Comparison, gate) -> list[Bound]:
-    """Return the bounds that params set, with what was measured, to six digits."""
-    measured = {"max_cer_increase": comparison.difference.absolute, "max_canary_increase": comparison.forgotten}
-    return [Bound(key, None if increase is None else round(increase, 6), getattr(gate, key))
-            for key, increase in measured.items() if getattr(gate, key) is not None]
+    """Return the bounds that params set, with what was measured, to six digits; of the slices, the worst is measured."""
+    worst = max(comparison.slices, key=lambda test: test.change, default=None)
+    overall = comparison.difference.absolute
+    measured = {"max_cer_increase": (overall, ""),
+                "max_slice_increase": (worst.change, worst.name) if worst else (overall, "all pages: there are no slices"),
+                "max_canary_increase": (comparison.forgotten, "")}
+    return [Bound(key, None if increase is None else round(increase, 6), getattr(gate, key), where)
+            for key, (increase, where) in measured.items() if getattr(gate, key) is not None]
 
 
 def list_figures(comparison: Comparison) -> dict:
-    """Return the metrics for `dvc metrics`: numbers only, six digits, what could not be measured left out."""
+    """Return the metrics for `dvc metrics`: numbers only, six digits, what could not be measured left out.
+
+    Against a teacher's labels the names say agreement instead of CER (`ocrtune.summaries.name_rates`).
+    """
     difference = comparison.difference
+    origins = {row["origin"] for row in comparison.baseline.rows.values()}
     figures: dict = {"num_pages": comparison.num_pages, "num_documents": len(comparison.documents),
                      "reference_chars": comparison.reference_chars}
     for reader, interval in zip(comparison.readers, comparison.intervals, strict=True):
@@ -169,11 +192,24 @@ def list_figures(comparison: Comparison) -> dict:
     low, high = difference.interval or (None, None)
     figures["difference"] = {
         "cer": difference.absolute, "cer_low": low, "cer_high": high, "cer_relative": difference.relative, "p_value": difference.p_value,
+        "smallest_effect": difference.smallest,
         **{f"document_{name}": count for name, count in difference.documents._asdict().items()},
         **{f"page_{name}": count for name, count in difference.pages._asdict().items()}}
+    moved = {pair: count for pair, count in comparison.transitions.items() if pair[0] != pair[1]}
+    moves = {("fine", "loop"): 0, ("loop", "fine"): 0} | moved
+    figures["transitions"] = {f"{before}_to_{after}": count for (before, after), count in sorted(moves.items())}
+    figures["slices"] = {test.name: name_rates({
+        "num_pages": test.num_pages, "cer_before": test.cers[0], "cer_after": test.cers[1], "cer": test.change,
+        "p_value": test.p_value, "p_holm": test.adjusted_p}, origins) for test in comparison.slices}
     figures["canary"] = {reader.name: reader.canary_cer for reader in comparison.readers} | {"increase": comparison.forgotten}
-    return {key: {name: round(number, 6) for name, number in value.items() if number is not None} if isinstance(value, dict) else value
+    return {key: round_numbers(name_rates(value, origins)) if isinstance(value, dict) else value
             for key, value in figures.items() if value != {}}
+
+
+def round_numbers(value: dict) -> dict:
+    """Return numbers, in dicts too, with six digits, those that could not be measured left out."""
+    return {name: round_numbers(number) if isinstance(number, dict) else round(number, 6)
+            for name, number in value.items() if number is not None}
 
 
 def write_comparison_csv(path: Path, comparison: Comparison) -> int:

@@ -1,26 +1,27 @@
 """Count and list the edits that turn a reference into a prediction.
 
-Edits are Levenshtein's (substitution, insertion, deletion, one each), on Unicode code points as
-they stand: normalize first (`ocrtune.normalizers`). Sources: V. I. Levenshtein, "Binary codes
-capable of correcting deletions, insertions, and reversals", 1966; words by Unicode Standard Annex 29.
+Edits are Levenshtein's (substitution, insertion, deletion, one each), on Unicode code points or
+grapheme clusters as they stand: normalize first (`ocrtune.normalizers`). Source: V. I. Levenshtein,
+"Binary codes capable of correcting deletions, insertions, and reversals", 1966.
 """
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import regex
 from rapidfuzz.distance import Levenshtein
-
-# The default word boundaries of UAX 29: regex's \b under its WORD flag.
-WORD_BOUNDARY = regex.compile(r"(?w)\b")
-WORD_CONTENT = regex.compile(r"[\p{L}\p{N}]")
 
 # A run of adjacent edits up to this long on both sides is one confusion: "rn" read as "m".
 MERGED_CHARS = 3
 
+# Characters of one text times characters of the other that are aligned at most: about a second. Beyond are
+# predictions of many pages' length for one page, and pairs of books that share nothing.
+MOST_CELLS = 1_000_000_000
+
 
 class Edits(NamedTuple):
-    """How many edits lead from a reference to a prediction, and how long the reference is (code points)."""
+    """How many edits lead from a reference to a prediction, and how long the reference is (characters)."""
 
     substitutions: int
     insertions: int
@@ -33,6 +34,16 @@ class Edits(NamedTuple):
         return self.substitutions + self.insertions + self.deletions
 
 
+class Block(NamedTuple):
+    """A stretch of an alignment: `equal`, `replace`, `insert` or `delete`; from and to positions in both texts."""
+
+    tag: str
+    start: int
+    end: int
+    prediction_start: int
+    prediction_end: int
+
+
 class Piece(NamedTuple):
     """A stretch of the alignment: `equal`, or `reference` was read as `prediction` (either may be empty)."""
 
@@ -41,32 +52,63 @@ class Piece(NamedTuple):
     prediction: str
 
 
-def count_edits(reference: str, prediction: str) -> Edits:
-    """Count the character edits between two texts that are normalized already.
+def number_units(reference: Sequence, prediction: Sequence) -> tuple[list[int], list[int]]:
+    """Return numbers instead of words or clusters: rapidfuzz compares by hash, and Python salts the hashes of strings."""
+    numbers: dict = {}
+    return tuple([numbers.setdefault(unit, len(numbers)) for unit in units] for units in (reference, prediction))
+
+
+def align(reference: Sequence, prediction: Sequence) -> list[Block]:
+    """Return a cheapest alignment of two texts or lists, block by block; where there are several, rapidfuzz's.
+
+    Two texts that are too long for it (`MOST_CELLS`) and too unlike are aligned as far as that reaches,
+    and what is left of them counts as replaced, inserted or deleted: an upper bound of the distance.
+    """
+    lengths = len(reference), len(prediction)
+    if lengths[0] * lengths[1] > MOST_CELLS:
+        near = MOST_CELLS // max(lengths)
+        if Levenshtein.distance(reference, prediction, score_cutoff=near) > near:
+            return align_heads(reference, prediction)
+    # Most predictions are nearly right: told so, rapidfuzz looks along the diagonal first, three times as fast.
+    found = Levenshtein.opcodes(reference, prediction, score_hint=max(lengths) // 10).as_list()
+    return [Block(*block) for block in found]
+
+
+def align_heads(reference: Sequence, prediction: Sequence) -> list[Block]:
+    """Return the alignment of the beginnings of two texts, and one block each for what is left of them."""
+    shorter = min(len(reference), len(prediction), math.isqrt(MOST_CELLS))
+    ends = min(len(reference), MOST_CELLS // shorter), min(len(prediction), MOST_CELLS // shorter)
+    if ends[0] > shorter < ends[1]:
+        ends = shorter, shorter
+    blocks = align(reference[:ends[0]], prediction[:ends[1]])
+    paired = min(len(reference) - ends[0], len(prediction) - ends[1])
+    starts = ends[0] + paired, ends[1] + paired
+    tails = [Block("replace", ends[0], starts[0], ends[1], starts[1]),
+             Block("delete", starts[0], len(reference), starts[1], starts[1]),
+             Block("insert", len(reference), len(reference), starts[1], len(prediction))]
+    return blocks + [block for block in tails if block.start < block.end or block.prediction_start < block.prediction_end]
+
+
+def count_edits(reference: Sequence, prediction: Sequence) -> Edits:
+    """Count the edits between two texts that are normalized already, or between their lists of grapheme clusters.
 
     Substitutions, deletions and untouched characters add up to `reference_chars`. The total is
-    unique; where several cheapest alignments split it differently, rapidfuzz's is taken.
+    unique; where several cheapest alignments split it differently, that of `align` is taken.
 
     >>> count_edits("Abstand", "Sand")
     Edits(substitutions=1, insertions=0, deletions=3, reference_chars=7)
     """
-    sizes = {"replace": 0, "insert": 0, "delete": 0}
-    for block in Levenshtein.opcodes(reference, prediction):
-        if block.tag != "equal":
-            sizes[block.tag] += max(block.src_end - block.src_start, block.dest_end - block.dest_start)
-    return Edits(sizes["replace"], sizes["insert"], sizes["delete"], len(reference))
-
-
-def find_words(text: str) -> list[str]:
-    """Return the words of a text: segments of UAX 29 that hold a letter or a number, in order.
-
-    Punctuation is no word and clings to none; scripts written without spaces give one word a
-    character, as the annex does without a dictionary.
-
-    >>> find_words("Don't pay 3,50 for 台北!")
-    ["Don't", 'pay', '3,50', 'for', '台', '北']
-    """
-    return [segment for segment in WORD_BOUNDARY.split(text) if WORD_CONTENT.search(segment)]
+    if not isinstance(reference, str):
+        reference, prediction = number_units(reference, prediction)
+    substitutions = insertions = deletions = 0
+    for tag, start, end, prediction_start, prediction_end in align(reference, prediction):
+        if tag == "replace":
+            substitutions += end - start
+        elif tag == "insert":
+            insertions += prediction_end - prediction_start
+        elif tag == "delete":
+            deletions += end - start
+    return Edits(substitutions, insertions, deletions, len(reference))
 
 
 def count_word_edits(reference_words: list[str], prediction_words: list[str]) -> int:
@@ -75,10 +117,10 @@ def count_word_edits(reference_words: list[str], prediction_words: list[str]) ->
     >>> count_word_edits(["the", "lazy", "dog"], ["lazy", "dogs"])
     2
     """
-    # Numbers instead of words: rapidfuzz compares by hash, and Python salts the hashes of strings.
-    numbers: dict[str, int] = {}
-    reference, prediction = ([numbers.setdefault(word, len(numbers)) for word in words] for words in (reference_words, prediction_words))
-    return Levenshtein.distance(reference, prediction)
+    if len(reference_words) * len(prediction_words) > MOST_CELLS:
+        return count_edits(reference_words, prediction_words).total
+    reference, prediction = number_units(reference_words, prediction_words)
+    return Levenshtein.distance(reference, prediction, score_hint=max(len(reference), len(prediction)) // 10)
 
 
 def count_matches(reference, prediction) -> int:
@@ -97,8 +139,8 @@ def list_pieces(reference: str, prediction: str) -> list[Piece]:
     [Piece(is_equal=True, reference='ba', prediction='ba'), Piece(is_equal=False, reference='rn', prediction='m')]
     """
     pieces: list[Piece] = []
-    for block in Levenshtein.opcodes(reference, prediction):
-        piece = Piece(block.tag == "equal", reference[block.src_start:block.src_end], prediction[block.dest_start:block.dest_end])
+    for block in align(reference, prediction):
+        piece = Piece(block.tag == "equal", reference[block.start:block.end], prediction[block.prediction_start:block.prediction_end])
         if pieces and pieces[-1].is_equal == piece.is_equal:
             last = pieces.pop()
             piece = Piece(piece.is_equal, last.reference + piece.reference, last.prediction + piece.prediction)
@@ -117,14 +159,16 @@ def count_confusions(reference: str, prediction: str) -> Counter:
     {('rn', 'm'): 1, ('ſ', 'f'): 1, ('', '!'): 1}
     """
     found: Counter = Counter()
-    for piece in list_pieces(reference, prediction):
-        if piece.is_equal:
+    for is_equal, before, after in list_pieces(reference, prediction):
+        if is_equal:
             continue
-        lengths = len(piece.reference), len(piece.prediction)
-        if lengths[0] != lengths[1] and max(lengths) <= MERGED_CHARS:
-            found[piece.reference, piece.prediction] += 1
+        if len(before) != len(after) and max(len(before), len(after)) <= MERGED_CHARS:
+            found[before, after] += 1
             continue
-        for block in Levenshtein.editops(piece.reference, piece.prediction):
-            found[piece.reference[block.src_pos] if block.tag != "insert" else "",
-                  piece.prediction[block.dest_pos] if block.tag != "delete" else ""] += 1
+        for tag, start, end, prediction_start, prediction_end in align(before, after):
+            if tag == "replace":
+                found.update(zip(before[start:end], after[prediction_start:prediction_end], strict=True))
+            elif tag != "equal":
+                found.update((char, "") for char in before[start:end])
+                found.update(("", char) for char in after[prediction_start:prediction_end])
     return found

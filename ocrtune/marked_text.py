@@ -1,5 +1,6 @@
 """Show foreign text in Markdown and HTML: escaped, so that no prediction can break the page, with its edits marked."""
 
+import html
 import re
 import unicodedata
 
@@ -77,4 +78,40 @@ def mark_prediction(reference: str, prediction: str) -> str:
         if size >= MOST_CHARS and number + 1 < len(pieces):
             wrong = sum(not later.is_equal for later in pieces[number + 1:])
             return "".join(shown) + f" … ({wrong} more differing stretches)"
+    return "".join(shown)
+
+
+def name_chars(text: str) -> str:
+    """Return text for HTML as it is, on one line, what can't be seen with a visible stand-in."""
+    return html.escape("".join(map(name_char, text)))
+
+
+def mark_html(reference: str, prediction: str) -> str:
+    """Return the prediction as HTML: `<ins>` was added, `<del>` is missing, `<mark>` was read for its title's text.
+
+    Long untouched stretches lose their middle, and what lies beyond `MOST_CHARS` is counted only.
+
+    >>> mark_html("barn door", "bam door ")
+    'ba<mark title="for: rn">m</mark> door<ins>␣</ins>'
+    """
+    if not prediction:
+        return "<i>(nothing)</i>" if reference else "<i>(empty)</i>"
+    shown: list[str] = []
+    size = 0
+    pieces = list_pieces(reference, prediction)
+    for number, (is_equal, before, after) in enumerate(pieces):
+        if is_equal:
+            text = shorten(after)
+            shown.append(name_chars(text))
+        else:
+            text = (after or before)[:MOST_CHARS]
+            more = len(after or before) - len(text)
+            spelled = name_chars(show_spaces(text))
+            shown.append(f"<del>{spelled}</del>" if not after else f"<ins>{spelled}</ins>" if not before else
+                         f'<mark title="for: {name_chars(show_spaces(shorten(before)))}">{spelled}</mark>')
+            shown.append(f" … ({more:,} more characters)" if more else "")
+        size += len(text)
+        if size >= MOST_CHARS and number + 1 < len(pieces):
+            wrong = sum(not later.is_equal for later in pieces[number + 1:])
+            return "".join(shown) + f" … ({wrong:,} more differing stretches)"
     return "".join(shown)

@@ -1,8 +1,9 @@
-"""Draw the pictures of a comparison as PNG files: the same comparison gives the same bytes.
+"""Draw the pictures of a comparison, as PNG files and as SVG for the report: the same comparison gives the same bytes.
 
 No clock and no version goes into the files, and the font is the one that comes with matplotlib.
 """
 
+import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,12 +16,12 @@ from matplotlib.figure import Figure
 
 from ocrtune.changed_pages import ChangedPage, Confusion
 from ocrtune.comparison import Comparison
+from ocrtune.plot_tables import BIN_PERCENT, find_bin
 
-BEFORE, AFTER, INK, FAINT = "#d98c21", "#0b66a8", "#222222", "#c8c8c8"
+BEFORE, AFTER, INK, FAINT = "#d9822b", "#1f5fa8", "#23272f", "#cdd3da"
 STYLE = {"font.family": "DejaVu Sans", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#888888",
          "axes.titlelocation": "left", "axes.titlesize": 11, "text.color": INK, "axes.labelcolor": INK, "text.parse_math": False,
          "svg.hashsalt": "ocrtune"}
-BIN_PERCENT = 5
 MOST_DOCUMENTS = 40  # beyond these a chart with a row a document is no longer readable
 
 
@@ -29,47 +30,58 @@ class Picture(NamedTuple):
 
     path: Path
     caption: str
+    svg: bytes = b""
 
 
-def draw_pictures(folder: Path, comparison: Comparison, pages: list[ChangedPage], confusions: list[Confusion], unit: str) -> list[Picture]:
-    """Draw all pictures into a folder and return them in the order of the report; `unit`: line, block or page."""
+def draw_pictures(folder: Path, comparison: Comparison, pages: list[ChangedPage], confusions: list[Confusion],
+                  losses: list[tuple[int, float]], unit: str) -> list[Picture]:
+    """Draw all pictures into a folder and return them in the order of the report; `unit`: line, block or page.
+
+    `losses` are steps and losses of the training; without any there is no picture of them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.png"):  # of a run with more readers or confusions
         stale.unlink()
-    before, after = comparison.baseline.name, comparison.candidate.name
+    before, after, name = comparison.baseline.name, comparison.candidate.name, comparison.score_name
     with matplotlib.rc_context(STYLE):
         pictures = [
             save(draw_distribution(comparison, pages, unit), folder / "cer_distribution.png",
-                 f"How many {unit}s have which character error rate, read by {before} and by {after}"),
-            save(draw_documents(comparison), folder / "documents.png",
-                 f"Character error rate of each document, by {before} and by {after}")]
+                 f"How many {unit}s have which {name}, read by {before} and by {after}"),
+            save(draw_scatter(comparison), folder / "scatter.png",
+                 f"Each document's {name} by {before} (across) and by {after} (up)")]
+        if len(comparison.documents) <= MOST_DOCUMENTS:
+            pictures.append(save(draw_dumbbells(comparison), folder / "documents.png",
+                                 f"{name.capitalize()} of each document, by {before} and by {after}"))
         if confusions:
             pictures.append(save(draw_confusions(comparison, confusions), folder / "confusions.png",
                                  f"The most frequent confusions, by {before} and by {after}"))
         if len(comparison.readers) > 2:
             pictures.append(save(draw_readers(comparison), folder / "readers.png",
-                                 "Character error rate of every reader, with its interval"))
+                                 f"{name.capitalize()} of every reader, with its interval"))
+        if losses:
+            pictures.append(save(draw_losses(losses), folder / "loss.png", "Training loss by step"))
     return pictures
 
 
 def save(figure: Figure, path: Path, caption: str) -> Picture:
     """Write a figure without the metadata that would change its bytes."""
     figure.savefig(path, dpi=110, metadata={"Software": None})
-    return Picture(path, caption)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    return Picture(path, caption, drawn.getvalue())
 
 
 def draw_distribution(comparison: Comparison, pages: list[ChangedPage], unit: str) -> Figure:
     """Return two histograms one above the other: page CERs in steps of 5 %, perfect pages and those beyond 100 % apart."""
     figure = Figure(figsize=(8, 4.6), layout="constrained")
     axes = figure.subplots(2, 1, sharex=True, sharey=True)
-    last = 100 // BIN_PERCENT + 1
+    last = find_bin(9)
     sides = ((comparison.baseline.name, [page.cer_before for page in pages], BEFORE),
              (comparison.candidate.name, [page.cer_after for page in pages], AFTER))
     for axis, (name, cers, color) in zip(axes, sides, strict=True):
         counts = [0] * (last + 1)
         for cer in cers:
-            # Rounding first: 0.15 * 100 / 5 is a little less than 3.
-            counts[0 if cer == 0 else min(1 + int(round(cer * 100, 6) // BIN_PERCENT), last)] += 1
+            counts[find_bin(cer)] += 1
         bars = axis.bar(range(last + 1), counts, width=0.92, color=color)
         axis.bar_label(bars, [str(count) if count else "" for count in counts], fontsize=8, color="#555555", padding=1)
         axis.set_title(f"{name}: {counts[0]} of {len(cers)} {unit}s perfect", color=color)
@@ -79,18 +91,13 @@ def draw_distribution(comparison: Comparison, pages: list[ChangedPage], unit: st
     axes[0].margins(y=0.18)
     ticks = {0: "perfect", **{1 + percent // BIN_PERCENT - 0.5: str(percent) for percent in range(20, 100, 20)}, last: "≥ 100"}
     axes[1].set_xticks(list(ticks), list(ticks.values()))
-    axes[1].set_xlabel(f"{comparison.score_name}, by {unit} (%)")
+    axes[1].set_xlabel(f"CER of a {unit} (%)")
     return figure
 
 
-def draw_documents(comparison: Comparison) -> Figure:
-    """Return a chart of each document's CER before and after: a row each while they are few, else a scatter."""
-    documents = sorted(comparison.documents, key=lambda document: (document.cer(0), document.doc_id))
-    return draw_dumbbells(comparison, documents) if len(documents) <= MOST_DOCUMENTS else draw_scatter(comparison, documents)
-
-
-def draw_dumbbells(comparison: Comparison, documents) -> Figure:
+def draw_dumbbells(comparison: Comparison) -> Figure:
     """Return a row a document, its CER by either reader as two dots joined by a line, worst before on top."""
+    documents = sorted(comparison.documents, key=lambda document: (document.cer(0), document.doc_id))
     figure = Figure(figsize=(8, 1.3 + 0.27 * len(documents)), layout="constrained")
     axis = figure.subplots()
     places = range(len(documents))
@@ -104,14 +111,15 @@ def draw_dumbbells(comparison: Comparison, documents) -> Figure:
     axis.grid(axis="x", color="#eeeeee")
     axis.set_axisbelow(True)
     axis.set_xlim(left=0 if max(before + after, default=0) else -1)
-    axis.set_xlabel(f"{comparison.score_name}\nby document (%)")
+    axis.set_xlabel("CER of a document (%)")
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     return figure
 
 
-def draw_scatter(comparison: Comparison, documents) -> Figure:
+def draw_scatter(comparison: Comparison) -> Figure:
     """Return a dot a document, before against after: below the diagonal are those that improved; area by length."""
-    figure = Figure(figsize=(6, 5.6), layout="constrained")
+    documents = comparison.documents
+    figure = Figure(figsize=(5.6, 5.2), layout="constrained")
     axis = figure.subplots()
     before, after = ([100 * document.cer(reader) for document in documents] for reader in (0, 1))
     longest = max(document.reference_chars for document in documents) or 1
@@ -121,9 +129,27 @@ def draw_scatter(comparison: Comparison, documents) -> Figure:
                   xytext=(-6, -3), textcoords="offset points")
     axis.scatter(before, after, s=[8 + 90 * document.reference_chars / longest for document in documents], color=AFTER, alpha=0.5, zorder=2,
                  edgecolors="white", linewidths=0.5)
-    axis.set(xlim=(0, end), ylim=(0, end), xlabel=f"{comparison.baseline.name}: {comparison.score_name} (%)",
-             ylabel=f"{comparison.candidate.name} (%)", aspect="equal")
-    axis.set_title(f"{len(documents)} documents; area by length")
+    axis.set(xlim=(0, end), ylim=(0, end), xlabel=f"CER by {comparison.baseline.name} (%)",
+             ylabel=f"CER by {comparison.candidate.name} (%)", aspect="equal")
+    axis.fill_between([0, end], [0, end], color=AFTER, alpha=0.05, linewidth=0, zorder=0)
+    axis.set_title(f"{len(documents)} documents, area by length; below the line is better")
+    return figure
+
+
+def draw_losses(losses: list[tuple[int, float]]) -> Figure:
+    """Return the training's loss by step, on a logarithmic scale where it falls by more than an order of magnitude."""
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    axis = figure.subplots()
+    steps, values = zip(*losses, strict=True)
+    axis.plot(steps, values, color=AFTER, linewidth=1.8, marker="o" if len(steps) < 30 else None, markersize=3)
+    if min(values) > 0 and max(values) / min(values) > 10:
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.grid(axis="y", color="#eeeeee")
+    axis.set_axisbelow(True)
+    axis.margins(x=0.01)
+    axis.set(xlabel="step", ylabel="loss")
+    axis.set_title(f"{values[0]:.3g} at step {steps[0]}, {values[-1]:.3g} at step {steps[-1]}")
     return figure
 
 
@@ -160,7 +186,7 @@ def draw_readers(comparison: Comparison) -> Figure:
     axis.set_ylim(len(comparison.readers) - 0.5, -0.5)
     axis.set_xlim(left=0)
     axis.grid(axis="x", color="#eeeeee")
-    axis.set_xlabel(f"{comparison.score_name} (%)\nwith its {100 * comparison.confidence:g} % interval")
+    axis.set_xlabel(f"CER (%) with its {100 * comparison.confidence:g} % interval")
     return figure
 
 

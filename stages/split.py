@@ -20,6 +20,7 @@ def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
     rows = index_rows(read_rows(pages / "pages.jsonl", ("page_id", "doc_id", "image", "sha256")), source=str(pages))
     labelled = index_rows(read_rows(labels / "labels.jsonl", ("page_id", "text")), source=str(labels))
     texts = {page_id: row["text"] for page_id, row in labelled.items()}
+    origins = {page_id: "text_layer" if row.get("teacher") == "text-layer" else "teacher" for page_id, row in labelled.items()}
     unknown = sorted(texts.keys() - rows.keys())
     if unknown:
         raise ValueError(f"{labels}: {unknown[0]} and {len(unknown) - 1} more are no pages of {pages}; run teacher_label again")
@@ -27,7 +28,7 @@ def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
     dealt: dict[str, list[dict]] = {"train": [], "val": [], "test": []}
     refused, golden = 0, set()
     for page_id, row in rows.items():
-        origin = "gold" if row["sha256"] in checked else "teacher" if page_id in texts else None
+        origin = "gold" if row["sha256"] in checked else origins.get(page_id)
         if origin is None:
             refused += 1
             continue

@@ -5,7 +5,8 @@ import itertools
 import pytest
 from hypothesis import given, settings, strategies
 
-from ocrtune.edits import Edits, count_confusions, count_edits, count_matches, count_word_edits, find_words, list_pieces
+from ocrtune import edits as edits_module
+from ocrtune.edits import Edits, count_confusions, count_edits, count_matches, count_word_edits, list_pieces
 
 ANY_TEXT = strategies.text(strategies.characters(codec=None), max_size=40)
 NEAR_TEXT = strategies.text("ab ſs", max_size=30)  # few letters, so that most pairs overlap
@@ -65,21 +66,6 @@ def test_overlap_is_symmetric_and_bounded(one, two):
     assert matches >= max(len(one), len(two)) - count_edits(one, two).total  # order can only lose matches
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("", []),
-    ("--- ... ____ €", []),
-    ("Dies ist ein Beispielsatz!", ["Dies", "ist", "ein", "Beispielsatz"]),
-    ("one\ntwo", ["one", "two"]),
-    ("well-known l’eau 10.5%", ["well", "known", "l’eau", "10.5"]),
-    ("Xin chào thế giới", ["Xin", "chào", "thế", "giới"]),
-    ("한국어 문서, 台北", ["한국어", "문서", "台", "北"]),
-    ("Schlym\u0303", ["Schlym\u0303"]),
-    ("a\ud800b \0c", ["a", "b", "c"]),
-])
-def test_words(text, words):
-    assert find_words(text) == words
-
-
 def test_word_edits_counted_by_hand():
     assert count_word_edits("this is a test of skill".split(), "this was a messy test".split()) == 4  # is>was, +messy, -of, -skill
     assert count_word_edits([], ["new"]) == 1
@@ -101,3 +87,31 @@ def test_confusions_cover_all_edits(reference, prediction):
     found = count_confusions(reference, prediction)
     edits = count_edits(reference, prediction)
     assert sum(max(len(one), len(two)) * times for (one, two), times in found.items()) == edits.total
+
+
+@given(NEAR_TEXT, NEAR_TEXT)
+@settings(deadline=None)
+def test_too_long_texts_give_an_upper_bound_and_still_add_up(reference, prediction):
+    exact = count_edits(reference, prediction)
+    most, edits_module.MOST_CELLS = edits_module.MOST_CELLS, 16
+    try:
+        bound = count_edits(reference, prediction)
+        pieces = list_pieces(reference, prediction)
+    finally:
+        edits_module.MOST_CELLS = most
+    assert exact.total <= bound.total <= len(reference) + len(prediction)
+    assert bound.insertions - bound.deletions == len(prediction) - len(reference)
+    assert "".join(piece.reference for piece in pieces) == reference and "".join(piece.prediction for piece in pieces) == prediction
+
+
+def test_ten_million_characters_for_a_page_of_three_thousand():
+    page = "the quick brown fox " * 150
+    edits = count_edits(page, "e" * 10_000_000)
+    assert edits.total >= 10_000_000 - page.count("e") and edits.deletions == 0
+    assert count_edits("e" * 10_000_000, "e" * 9_999_999) == (0, 0, 1, 10_000_000)
+
+
+@pytest.mark.parametrize(("reference", "prediction", "edits"), [
+    (["s", "c\u0303"], ["s", "c"], Edits(1, 0, 0, 2)), ([], ["a"], Edits(0, 1, 0, 0)), (["a"], [], Edits(0, 0, 1, 1))])
+def test_clusters_are_compared_whole(reference, prediction, edits):
+    assert count_edits(reference, prediction) == edits

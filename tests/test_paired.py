@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from ocrtune.paired import count_outcomes, draw_rates, percentile_interval, sign_flip_p
+from ocrtune.paired import count_outcomes, draw_rates, holm, percentile_interval, sign_flip_p, smallest_effect
 
 
 def test_outcomes():
@@ -66,3 +66,22 @@ def test_p_by_draws_is_near_the_exact_one():
     before, after = generator.integers(0, 20, 13), generator.integers(0, 20, 13) + 2
     assert sign_flip_p(before, after, 4000, 0) == pytest.approx(sign_flip_p(before, after, 10_000, 0), abs=0.03)
     assert sign_flip_p([9] * 70, [0] * 70, 999, 0) == 1 / 1000
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == [] and holm([0.2]) == [0.2]
+
+
+def test_the_smallest_effect_is_found_about_as_often_as_it_says():
+    generator = np.random.default_rng(5)
+    lengths = generator.integers(300, 600, 30)
+
+    def draw(rate: float) -> np.ndarray:
+        spread = np.clip(generator.normal(rate, 0.05, 30), 0, 1)  # documents differ
+        edits = np.stack([generator.binomial(lengths, 0.3), generator.binomial(lengths, spread)], axis=1)
+        return draw_rates(edits, lengths, 400, 0)
+
+    smallest = np.median([smallest_effect(rates[:, 1] - rates[:, 0], 0.95) for rates in (draw(0.3) for _ in range(20))])
+    found = sum(percentile_interval(rates[:, 1] - rates[:, 0], 0.95)[1] < 0 for rates in (draw(0.3 - smallest) for _ in range(150)))
+    assert 100 <= found <= 140  # four times in five, a little more with so few documents

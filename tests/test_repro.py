@@ -139,8 +139,8 @@ def test_law_8_counts_are_pooled_then_divided(project):
 
 
 def test_law_9_a_score_against_labels_is_not_called_plain_cer(project):
-    assert {row["origin"] for row in read_rows(project, "data/splits/test.jsonl")} == {"teacher"}
-    assert "against the teacher's labels" in (project.folder / "metrics/compare.md").read_text(encoding="utf-8")
+    assert {row["origin"] for row in read_rows(project, "data/splits/test.jsonl")} == {"text_layer"}
+    assert "against the documents' own text layers" in (project.folder / "metrics/compare.md").read_text(encoding="utf-8")
 
 
 def test_law_10_bad_parameters_are_all_named_and_stop_the_stage(project):

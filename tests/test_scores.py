@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from ocrtune.rows import RowError
-from ocrtune.scores import SCORE_COLUMNS, count_page_edits, read_scores_csv, score_page, summarize, write_scores_csv
+from ocrtune.scores import STATES, count_page_edits, find_state, score_page
+from ocrtune.scores_csv import SCORE_COLUMNS, read_scores_csv, write_scores_csv
+from ocrtune.summaries import add_up, name_rates, plain_rates, summarize
 
 ANY_TEXT = strategies.text(strategies.characters(codec=None), max_size=40)
 
@@ -45,8 +47,9 @@ def test_empty_reference_counts_at_most_as_wrong(prediction, cer, insertions):
 @given(ANY_TEXT, ANY_TEXT)
 @settings(max_examples=60, deadline=None)
 def test_any_unicode_within_bounds(reference, prediction):
-    for normalizer in ("raw", "nfc_ws"):
-        row = score_page(reference, prediction, normalizer)
+    for normalizer, unit in (("raw", "codepoint"), ("nfc_ws", "grapheme"), ("text", "codepoint"), ("alnum+width", "codepoint")):
+        row = score_page(reference, prediction, normalizer, unit)
+        assert 0 <= row["ned"] <= 1 and row["ned"] <= row["cer"]
         assert row["cer"] >= 0 and row["wer"] >= 0 and 0 <= row["char_f1"] <= 1 and 0 <= row["word_f1"] <= 1
         assert row["word_matches"] <= min(row["reference_words"], row["prediction_words"])
         assert row["char_matches"] <= min(row["reference_chars"], row["prediction_chars"])
@@ -73,6 +76,62 @@ def test_summary_counts_loops_and_blank_pages():
     assert figures["perfect_rate"] == 1 / 2
 
 
+def test_clusters_count_as_one_character():
+    code, cluster = (score_page("Schlym\u0303", "Schlyw\u0303", "nfc_ws", unit) for unit in ("codepoint", "grapheme"))
+    assert (code["reference_chars"], code["substitutions"], cluster["reference_chars"], cluster["substitutions"]) == (7, 1, 6, 1)
+    assert cluster["char_matches"] == 5 < code["char_matches"] == 6
+
+
+@pytest.mark.parametrize(("reference", "prediction", "finish_reason", "state", "useless"), [
+    ("abc", "abc", "stop", "fine", False), ("abc", "", "error", "failed", True), ("abc", "", "none", "failed", True),
+    ("abc", "and so " * 20, "length", "loop", True), ("abcdef", "abc", "length", "truncated", False),
+    ("abc", "", "stop", "empty", True), ("", "abc", "stop", "invented", True), ("", "", "stop", "fine", False),
+    ("ab", "xyz", "stop", "fine", True),
+])
+def test_states(reference, prediction, finish_reason, state, useless):
+    row = score("p", reference, prediction, finish_reason=finish_reason)
+    assert find_state(row) == state and state in STATES
+    figures = summarize([row, score("q", "abcd", "abce")])
+    assert figures["catastrophe_rate"] == useless / 2
+    if useless:
+        assert figures["cer_without_catastrophes"] == 0.25
+
+
+def test_blank_pages_and_insertions():
+    figures = summarize([score("p1", "", "made up"), score("p2", "", ""), score("p3", "abcd", "abXdYZ")])
+    assert (figures["num_blank"], figures["invention_rate"]) == (2, 0.5)
+    assert figures["insertion_share"] == round(9 / 10, 6)  # 7 made up, 2 behind the end, 1 read for another
+    assert figures["states"] == {"failed": 0, "loop": 0, "truncated": 0, "empty": 0, "invented": 1, "fine": 2}
+
+
+def test_normalised_edit_distance_divides_by_the_longer():
+    figures = summarize([score("p1", "ab", "abcd"), score("p2", "abcd", "abxx")])
+    assert (figures["ned"], figures["mean_ned"]) == (0.5, 0.5) and figures["cer"] == round(4 / 6, 6)
+
+
+def test_totals_do_not_hang_on_the_order():
+    rows = [score(f"p{number}", "abc" * number, "abd" * number) for number in range(1, 9)]
+    assert add_up(rows).summarize() == add_up(rows[::-1]).summarize()
+
+
+@given(strategies.lists(strategies.tuples(ANY_TEXT, ANY_TEXT), min_size=1, max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_rates_add_up(pairs):
+    figures = summarize([score(str(number), *pair) for number, pair in enumerate(pairs)])
+    if figures["reference_chars"]:
+        assert sum(figures[f"{name}_rate"] for name in ("substitution", "insertion", "deletion")) == pytest.approx(figures["cer"], abs=2e-6)
+    assert sum(figures["states"].values()) == figures["num_pages"]
+
+
+def test_a_score_against_a_teacher_is_no_plain_cer():
+    figures = {"cer": 0.1, "wer": 0.2, "mean_cer": 0.3, "char_f1": 0.9, "num_pages": 3}
+    named = name_rates(figures, ["gold", "teacher"])
+    assert named == {"agreement_cer": 0.1, "agreement_wer": 0.2, "agreement_mean_cer": 0.3, "char_f1": 0.9, "num_pages": 3}
+    assert plain_rates(named) == figures == name_rates(figures, ["gold", "text_layer"])
+    rates = [name for name in summarize([score("p", "a", "a")]) if "cer" in name or "wer" in name]
+    assert all(name.startswith("agreement_") for name in name_rates(dict.fromkeys(rates), ["teacher"]))
+
+
 def test_all_references_empty():
     assert summarize([score("p1", "", "")])["cer"] == 0
     assert summarize([score("p1", "", "abc")])["cer"] == 1
@@ -90,7 +149,10 @@ def test_csv_there_and_back(tmp_path):
     assert path.read_text().splitlines()[0] == ",".join(SCORE_COLUMNS)
     back = read_scores_csv(path)
     assert [row["page_id"] for row in back] == ["p1", "p2"]
-    assert {name: value for name, value in rows[0].items() if name != "is_loop"} == pytest.approx(back[1], abs=1e-6)
+    assert rows[0] == pytest.approx(back[1], abs=1e-6)
+    one, two = summarize(back), summarize(rows)  # nothing is lost on the way, loops neither
+    assert one.keys() == two.keys()
+    assert all(one[name] == (pytest.approx(two[name], abs=2e-6) if isinstance(two[name], float) else two[name]) for name in two)
     assert count_page_edits(back[1]) == count_page_edits(rows[0])
     first = path.read_bytes()
     write_scores_csv(path, rows[::-1])
@@ -101,7 +163,7 @@ def test_csv_there_and_back(tmp_path):
     (b"", "bad.csv:1: not a file of scores"),
     (b"page_id,cer\n", "bad.csv:1: not a file of scores: columns are page_id,cer"),
     (",".join(SCORE_COLUMNS).encode() + b"\np1,d1\n", "bad.csv:2: not a row of scores"),
-    (",".join(SCORE_COLUMNS).encode() + b"\n" + b",".join([b"x"] * 18) + b"\n", "bad.csv:2: not a row of scores"),
+    (",".join(SCORE_COLUMNS).encode() + b"\n" + b",".join([b"x"] * len(SCORE_COLUMNS)) + b"\n", "bad.csv:2: not a row of scores"),
     (b"\xff\xfe", "not UTF-8"),
 ])
 def test_broken_csv_names_file_and_line(tmp_path, text, message):
@@ -109,6 +171,16 @@ def test_broken_csv_names_file_and_line(tmp_path, text, message):
     path.write_bytes(text)
     with pytest.raises(RowError, match=message):
         read_scores_csv(path)
+
+
+def test_slices_and_structure_travel_too(tmp_path):
+    path = tmp_path / "x.csv"
+    tables = score_page("| a |\n|---|\n| b |", "| a |\n|---|\n| c |", "nfc_ws", has_structure=True)
+    row = score("p1", "a", "a") | tables | {"slice_kind": "scan, old"}
+    write_scores_csv(path, [row])
+    assert read_scores_csv(path) == [pytest.approx(row, abs=1e-6)]
+    assert path.read_text().splitlines()[0].endswith("finish_reason,reference_tables,prediction_tables,unscored_tables,teds,"
+                                                     "teds_structure,order_blocks,order_edits,slice_kind")
 
 
 def test_double_page_is_named(tmp_path):

@@ -151,3 +151,13 @@ def test_a_broken_row_is_an_error_with_file_and_line(project, capsys, path, line
     with path.open("a") as file:
         file.write(line + "\n")
     assert message in fails(capsys)
+
+
+def test_the_origin_says_whose_text_it_is(project):
+    make_corpus(4, pages=1)
+    labels = read_rows(FOLDERS[1] / "labels.jsonl")
+    teachers = ["text-layer", "api", "text-layer", "rapidocr"]
+    write_rows(FOLDERS[1] / "labels.jsonl", [row | {"teacher": teacher} for row, teacher in zip(labels, teachers, strict=True)])
+    main(*FOLDERS)
+    origins = {row["doc_id"]: row["origin"] for part in dealt().values() for row in part}
+    assert origins == {"d0": "text_layer", "d1": "teacher", "d2": "text_layer", "d3": "teacher"}

@@ -32,8 +32,9 @@ def measure(readers: dict, sets: dict[str, list[dict]]) -> dict[tuple[str, str],
     """Return the pooled scores of each set by each reader, read through the store like any page."""
     from ocrtune.reading import Page
     from ocrtune.readings import read_pages
-    from ocrtune.scores import score_page, summarize
+    from ocrtune.scores import score_page
     from ocrtune.store import open_store
+    from ocrtune.summaries import summarize
 
     store, figures = open_store(), {}
     pages = [Page(row["page_id"], row["image"], row["sha256"]) for rows in sets.values() for row in rows]

@@ -9,6 +9,7 @@ class GateParams(Section):
     """Bounds beyond which the stage fails; null: no bound."""
 
     max_cer_increase: float | None = Field(description="candidate's CER less the baseline's, absolute, on the test split", ge=-1, le=1)
+    max_slice_increase: float | None = Field(description="the same on the slice that fared worst (evaluate.slices, origin)", ge=-1, le=1)
     max_canary_increase: float | None = Field(description="the same on the clean print of data/canary", ge=-1, le=1)
 
 
@@ -17,7 +18,7 @@ class CompareParams(Section):
 
     baseline: str = Field(description="the reader to compare with", min_length=1)
     candidate: str = Field(description="the reader in question", min_length=1)
-    readers: list[str] | None = Field(description="further readers of the table; null: every other one in metrics/evaluate")
+    readers: list[str] | None = Field(description="further readers of the table; null: every other one of evaluate.readers")
     draws: int = Field(description="bootstrap samples, and sign flips of the permutation test", ge=100, le=1_000_000)
     confidence: float = Field(description="share of the draws inside the interval", gt=0.5, lt=1)
     seed: int = Field(description="seed of the draws", ge=0)

@@ -22,9 +22,17 @@ class EvaluatedReader(Section):
 
 
 class EvaluateParams(Section):
-    """Readers by name; dvc.yaml runs one stage for each."""
+    """Readers by name, and the pages that all of them read; dvc.yaml runs one stage for each reader."""
 
-    normalizer: Literal["raw", "nfc_ws"] = "nfc_ws"
+    folder: str = Field(default="data/splits", description="folder of <split>.jsonl; images are found as seen from it", min_length=1)
+    split: str = Field(default="test", description="the file in it, without .jsonl", pattern=r"^[\w-]+$")
+    top_k: int | None = Field(default=None, description="score so many pages only, drawn by hash; null: all", ge=1)
+    normalizer: Literal["raw", "nfc_ws", "text", "alnum"] = "nfc_ws"
+    fold: list[Literal["arabic", "width"]] = Field(default=[], description="rules of single scripts that make forms of a letter equal")
+    unit: Literal["codepoint", "grapheme"] = Field(default="codepoint", description="what a character is")
+    structure: bool = Field(default=False, description="compare tables and the order of blocks too: for pages in Markdown")
+    slices: list[str] = Field(default=[], description="columns of the rows, of pages.jsonl or documents.jsonl; source: host or folder")
+    confusions: int = Field(default=20, description="how many of the most frequent confusions the metrics hold", ge=0, le=1000)
     readers: dict[str, EvaluatedReader]
 
 
