@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ocrtune.paired import Outcomes, count_outcomes, draw_rates, percentile_interval, sign_flip_p, smallest_effect
+from ocrtune.rates import error_rate
 from ocrtune.rows import write_text
 from ocrtune.scored_readers import FIGURES, ScoredReader
-from ocrtune.scores import count_page_edits, error_rate, find_state
+from ocrtune.scores import count_page_edits, find_state
 from ocrtune.slice_tests import SliceTest, compare_slices
 from ocrtune.summaries import name_rates, pool
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from ocrtune.measures import NORMALIZER, Distance, find_measures, measure_distance
 from ocrtune.normalizers import find_normalizer
 from ocrtune.params.teacher_label import TeacherLabelParams
+from ocrtune.rates import error_rate
 from ocrtune.reading import Page, Reading
 from ocrtune.readings import Readings
 from ocrtune.rows import RowError, iterate_rows
-from ocrtune.scores import error_rate
 from ocrtune.verdicts import NO_TEXT, explain, find_refusal, judge
 
 INK_VERDICTS = {"blank", "sparse", "dense"}

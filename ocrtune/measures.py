@@ -12,8 +12,8 @@ from rapidfuzz.distance import Levenshtein
 from ocrtune import loops, normalizers
 from ocrtune.loops import find_loop
 from ocrtune.normalizers import find_normalizer
+from ocrtune.rates import error_rate
 from ocrtune.reading import Page, Reading
-from ocrtune.scores import error_rate
 from ocrtune.store import Store, reading_key
 
 NORMALIZER = "nfc_ws"

@@ -33,7 +33,7 @@ def count_outcomes(before, after) -> Outcomes:
 
 
 def pooled_rates(edits: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return edits / lengths; where the length is 0: 0 without edits, else 1 (as `ocrtune.scores.error_rate`)."""
+    """Return edits / lengths; where the length is 0: 0 without edits, else 1 (as `ocrtune.rates.error_rate`)."""
     return np.where(lengths > 0, edits / np.maximum(lengths, 1), np.minimum(edits, 1))
 
 

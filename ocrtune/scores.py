@@ -9,21 +9,12 @@ A page that the reader failed on is an empty prediction: all its characters are 
 from ocrtune.edits import MOST_CELLS, count_edits, count_matches, count_word_edits
 from ocrtune.loops import falls_into_loop
 from ocrtune.normalizers import find_normalizer
+from ocrtune.rates import error_rate, f1
 from ocrtune.structure import count_structure
 from ocrtune.words import find_words, split_chars
 
 # How a reading went, worst first: a page is in the first state that fits.
 STATES = ("failed", "loop", "truncated", "empty", "invented", "fine")
-
-
-def error_rate(edits: int, length: int) -> float:
-    """Return edits / length: 0 or 1 where the length is 0, by whether there are edits. May exceed 1 through insertions."""
-    return edits / length if length else float(edits > 0)
-
-
-def f1(matches: int, reference: int, prediction: int) -> float:
-    """Return 2 x matches / (reference + prediction), the harmonic mean of precision and recall; 1 where both are empty."""
-    return 2 * matches / (reference + prediction) if reference + prediction else 1.0
 
 
 def count_page_edits(row: dict) -> int:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ocrtune.paired import draw_rates, holm, percentile_interval, sign_flip_p
+from ocrtune.rates import error_rate
 from ocrtune.scored_readers import ScoredReader
-from ocrtune.scores import count_page_edits, error_rate
+from ocrtune.scores import count_page_edits
 from ocrtune.scores_csv import SLICE
 
 MOST_VALUES = 40  # of one column: beyond, it is no slice but an id

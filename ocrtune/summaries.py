@@ -10,8 +10,9 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable
 
+from ocrtune.rates import error_rate, f1
 from ocrtune.rows import RowError
-from ocrtune.scores import STATES, count_page_edits, error_rate, f1, find_state, is_catastrophe, is_overlong
+from ocrtune.scores import STATES, count_page_edits, find_state, is_catastrophe, is_overlong
 
 POOLED = ("reference_chars", "prediction_chars", "substitutions", "insertions", "deletions", "reference_words", "word_edits",
           "char_matches", "word_matches", "prediction_words")
