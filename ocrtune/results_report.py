@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from ocrtune.scores import score_page, summarize
+from ocrtune.scores import score_page
+from ocrtune.summaries import summarize
 
 
 def describe_results(references: Iterable[dict], predictions: Mapping[str, str], normalizer: str) -> dict:
