@@ -43,7 +43,7 @@ ENDS = {"deepseek-ocr": "<｜end▁of▁sentence｜>", "deepseek-ocr-2": "<｜en
         "paddleocr-vl": "</s>", "smolvlm": "<end_of_utterance>", "glm-ocr": "<|endoftext|>"}
 TEXTS, SIZES = ["ab", "cat 1", "dog", "Zug 22"], [80, 200, 64, 120]
 BASE, ADAPTER, MERGED, PAGES, SPLITS = map(Path, ("models/base", "models/adapter", "models/merged", "data/pages", "data/splits"))
-CANARY, REPORT = Path("data/canary"), Path("metrics/merge.json")
+CANARY, REPORT, DOCUMENTS = Path("data/canary"), Path("metrics/merge.json"), Path("data/documents")
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,7 @@ def corpus(project, miniatures, request) -> tuple[Project, str]:
                  "origin": "gold"} for row in rows]
     for name in ("train", "val", "test"):
         write_rows(SPLITS / f"{name}.jsonl", examples)
+    write_rows(DOCUMENTS / "documents.jsonl", [{"doc_id": "doc", "file": "files/doc.pdf", "url": "doc.pdf"}])
     write_rows(CANARY / "canary.jsonl", [{"page_id": row["page_id"], "image": f"../pages/{row['image']}", "text": row["text_layer"],
                                           "sha256": row["sha256"]} for row in rows[:1]])
     project.params["student"] = family
@@ -109,7 +110,7 @@ def test_a_family_is_trained_merged_and_reads(corpus):
     assert kept["architectures"] == told["architectures"]
     assert kept["model_type"] == told["model_type"]
     for reader, folder in (("base", BASE), ("tuned", MERGED)):
-        evaluate(reader, folder, PAGES, SPLITS, CANARY, *(Path(f"{reader}.{kind}") for kind in ("jsonl", "json", "csv")))
+        evaluate(reader, folder, DOCUMENTS, PAGES, SPLITS, CANARY, *(Path(f"{reader}.{kind}") for kind in ("jsonl", "json", "csv")))
         predictions = [json.loads(line) for line in Path(f"{reader}.jsonl").read_text().splitlines()]
         assert {row["finish_reason"] for row in predictions} <= {"stop", "length"}
 
@@ -221,6 +222,6 @@ def test_a_family_learns_the_lines_it_is_shown(corpus):
     merge(BASE / family, ADAPTER, PAGES, SPLITS, MERGED, REPORT)
     cer = {}
     for reader, folder in (("base", BASE), ("tuned", MERGED)):
-        evaluate(reader, folder, PAGES, SPLITS, CANARY, *(Path(f"{reader}.{kind}") for kind in ("jsonl", "json", "csv")))
+        evaluate(reader, folder, DOCUMENTS, PAGES, SPLITS, CANARY, *(Path(f"{reader}.{kind}") for kind in ("jsonl", "json", "csv")))
         cer[reader] = json.loads(Path(f"{reader}.json").read_text())["cer"]
     assert cer["tuned"] < 0.2 < 0.8 < cer["base"], cer
