@@ -76,7 +76,7 @@ def corpus(project, miniatures, request) -> tuple[Project, str]:
                  "origin": "gold"} for row in rows]
     for name in ("train", "val", "test"):
         write_rows(SPLITS / f"{name}.jsonl", examples)
-    write_rows(DOCUMENTS / "documents.jsonl", [{"doc_id": "doc", "file": "files/doc.pdf", "url": "doc.pdf"}])
+    write_rows(DOCUMENTS / "documents.jsonl", [{"doc_id": "doc", "file": "files/doc.pdf", "url": "doc.pdf"}], "doc_id")
     write_rows(CANARY / "canary.jsonl", [{"page_id": row["page_id"], "image": f"../pages/{row['image']}", "text": row["text_layer"],
                                           "sha256": row["sha256"]} for row in rows[:1]])
     project.params["student"] = family
