@@ -60,6 +60,9 @@ def build_logger(folder: Path):
                     self.live.log_metric(name, float(entry[name]))
 
         def on_train_end(self, args, state, control, **kwargs):
+            read = [(entry["val_cer"], entry["step"]) for entry in state.log_history if "val_cer" in entry]
+            if read:  # of the weights that are kept
+                self.live.summary["best_val_cer"], self.live.summary["best_step"] = min(read)
             self.live.make_summary()
 
     return StepLogger()
@@ -184,6 +187,7 @@ def finetune(
     trainer.remove_callback(PrinterCallback)
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
     print(f"training {trainable:,} of {sum(weight.numel() for weight in model.parameters()):,} parameters", flush=True)
+    print(f"checkpoints: {checkpoints}", flush=True)
     checkpoint = last_checkpoint(checkpoints)
     if checkpoint:
         print(f"goes on from step {checkpoint.rsplit('-', 1)[1]}", flush=True)

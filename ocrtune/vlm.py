@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ocrtune.checkpoints import check_code, check_loaded, check_whole, read_config, weight_files
 from ocrtune.downloads import check_commit
+from ocrtune.gpu_locks import claim_gpu
 from ocrtune.packed_attention import use_packed_attention
 from ocrtune.params.students import StudentProfile
 from ocrtune.processors import open_processor
@@ -75,6 +76,7 @@ def load_model(folder: Path, profile: StudentProfile, dtype: str | None = None):
     import torch
 
     quiet_libraries()
+    claim_gpu()
     builder = find_model_class(folder, profile)
     for path in weight_files(folder):
         check_whole(path)

@@ -1,0 +1,151 @@
+"""The doctor sees each ill, names its remedy, and its exit code is honest."""
+
+import copy
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import draw_line
+
+from ocrtune.clone_checks import check_cache, check_git, check_keys, check_remote
+from ocrtune.model_checks import GIB, check_files, check_lengths, check_memory, check_prompt, check_targets, count_parameters
+from ocrtune.params.students import StudentProfile
+from ocrtune.params.train import TrainParams
+from ocrtune.vlm import load_processor
+
+ROOT = Path(__file__).parents[1]
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+PROFILE = StudentProfile.model_validate(PARAMS["students"]["tiny"])
+TRAIN = TrainParams.model_validate(PARAMS["train"])
+
+
+@pytest.fixture
+def cache(project) -> Path:
+    """Return a DVC cache with one file and one folder of two, and the dvc.lock that names them."""
+    folder = Path("cache")
+
+    def put(content: bytes, suffix: str = "") -> str:
+        md5 = hashlib.md5(content).hexdigest()
+        (folder / "files/md5" / md5[:2]).mkdir(parents=True, exist_ok=True)
+        (folder / "files/md5" / md5[:2] / f"{md5[2:]}{suffix}").write_bytes(content)
+        return md5 + suffix
+
+    listing = f'[{{"md5": "{put(b"one")}", "relpath": "1"}}, {{"md5": "{put(b"two")}", "relpath": "2"}}]'.encode()
+    outs = [{"path": "a", "md5": put(b"alone")}, {"path": "b", "md5": put(listing, ".dir")}]
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"s": {"outs": outs}}}))
+    return folder
+
+
+def test_a_whole_cache_is_fine(cache):
+    (finding,) = check_cache(Path("dvc.lock"), cache)
+    assert (finding.level, finding.text) == ("fine", "4 files, all whole")
+
+
+def test_damaged_and_absent_files_are_told_apart_and_named(cache):
+    md5 = hashlib.md5(b"two").hexdigest()
+    (cache / "files/md5" / md5[:2] / md5[2:]).write_bytes(b"twp")
+    md5 = hashlib.md5(b"alone").hexdigest()
+    (cache / "files/md5" / md5[:2] / md5[2:]).unlink()
+    damaged, absent = check_cache(Path("dvc.lock"), cache)
+    assert (damaged.level, absent.level) == ("wrong", "note")
+    assert "b/2" in damaged.text
+    assert "dvc repro --pull" in damaged.remedy
+    assert "the first of a" in absent.text
+    assert [finding.level for finding in check_cache(Path("dvc.lock"), cache, frozenset({"a"}))] == ["wrong"]
+
+
+def test_a_damaged_list_is_damage_and_no_crash(cache):
+    listing = next(cache.rglob("*.dir"))
+    listing.write_bytes(b"[")
+    (finding,) = check_cache(Path("dvc.lock"), cache)
+    assert finding.level == "wrong"
+    assert str(listing) in finding.text
+
+
+def test_remotes(project):
+    assert check_git(Path()).level == "wrong"
+    subprocess.run("git init -q && dvc init -q && git -c user.name=t -c user.email=t@example.org commit -qm x", shell=True, check=True)
+    assert check_git(Path()).level == "fine"
+    assert check_remote(Path()).level == "note"
+    Path("there").mkdir()
+    subprocess.run(["dvc", "remote", "add", "-q", "-d", "team", "there"], check=True)
+    assert check_remote(Path()).level == "fine"
+    subprocess.run(["dvc", "remote", "modify", "team", "url", "/not/mounted/x"], check=True)
+    assert "is not there" in check_remote(Path()).text
+    subprocess.run(["dvc", "remote", "modify", "team", "url", "webdav://127.0.0.1:1/x"], check=True)
+    finding = check_remote(Path())
+    assert finding.level == "wrong"
+    assert "team can't be reached" in finding.text
+
+
+def test_keys_that_are_not_set_are_named_and_never_shown(monkeypatch):
+    values = copy.deepcopy(PARAMS)
+    values["teacher"] = "api"
+    values["teachers"]["api"] |= {"api_key_env": "OCR_KEY", "base_url": "https://example.org/v1"}
+    monkeypatch.delenv("OCR_KEY", raising=False)
+    (finding,) = check_keys(values)
+    assert (finding.level, finding.text) == ("wrong", "teachers.api: $OCR_KEY is not set")
+    values["teachers"]["api"]["base_url"] = "http://localhost:8000/v1"
+    assert check_keys(values)[0].level == "note"
+    monkeypatch.setenv("OCR_KEY", "secret")
+    (finding,) = check_keys(values)
+    assert finding.level == "fine"
+    assert "secret" not in str(finding)
+
+
+def test_models_absent_torn_or_unknown_to_git(student, tmp_path):
+    assert check_files(tmp_path / "models/base/none", "none").level == "wrong"
+    assert check_files(student, "tiny").level == "note"  # no git, no DVC: experiments would not have it
+    weights = student / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    assert "torn or damaged" in check_files(student, "tiny").text
+
+
+def test_memory(student):
+    count = count_parameters(student)
+    assert 10_000 < count < 1_000_000
+    assert check_memory(count, PROFILE, TRAIN, None).level == "fine"
+    assert check_memory(3_000_000_000, PROFILE, TRAIN, None).level == "wrong"
+    assert check_memory(3_000_000_000, PROFILE, TRAIN, 8 * GIB).level == "wrong"  # 12 GB of float32
+    assert check_memory(3_000_000_000, PROFILE.model_copy(update={"dtype": "bfloat16"}), TRAIN, 8 * GIB).level == "fine"
+    full = TRAIN.model_copy(update={"method": "full"})
+    finding = check_memory(3_000_000_000, PROFILE.model_copy(update={"dtype": "bfloat16"}), full, 8 * GIB)
+    assert finding.level == "wrong"
+    assert "method: lora" in finding.remedy
+
+
+def test_prompt_targets_and_lengths(student, tmp_path):
+    assert check_prompt(student, PROFILE).level == "fine"
+    doubled = PROFILE.model_copy(update={"prompts": {"ocr": f"{load_processor(student, PROFILE).image_token} read"}})
+    assert check_prompt(student, doubled).level == "wrong"
+    assert check_targets(student, PROFILE, TRAIN).level == "fine"
+    draw_line(tmp_path / "a.png", "Abend")
+    rows = [{"page_id": "a", "image": "a.png", "text": "Abend"}, {"page_id": "b", "image": "a.png", "text": "Abend" * 900}]
+    assert check_lengths(student, PROFILE, rows[:1], tmp_path, None).level == "fine"
+    finding = check_lengths(student, PROFILE, rows, tmp_path, None)
+    assert (finding.level, "1 of 2 examples" in finding.text) == ("note", True)
+    assert check_lengths(student, PROFILE, rows, tmp_path, 3).level == "wrong"
+
+
+def test_a_template_without_a_picture_is_seen(student):
+    for file in student.glob("*.jinja"):
+        file.write_text("no picture")
+    assert check_prompt(student, PROFILE).level == "wrong"
+
+
+@pytest.mark.parametrize(("change", "status"), [(None, 0), ("params", 1), ("model", 1)])
+def test_the_exit_code_is_honest(project, student, change, status):
+    shutil.copy(ROOT / "dvc.yaml", "dvc.yaml")
+    subprocess.run("git init -q && dvc init -q && git add -A && git -c user.name=t -c user.email=t@example.org commit -qm x",
+                   shell=True, check=True)
+    if change == "params":
+        project.params["split"]["tets"] = 1
+        project.save()
+    if change == "model":
+        (student / "model.safetensors").unlink()
+    code, output = project.run("-m", "tools.doctor", "--quick")
+    assert code == status, output
+    assert f"{1 if status else 0} wrong" in output

@@ -1,0 +1,235 @@
+"""A search end to end: real DVC experiments, real processes, one storage; a training that is arithmetic.
+
+The toy pipeline has the stages and files that a search relies on: splits, and a `train` that reads its
+params and logs its readings of validation pages as ours does.
+"""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+DVC_YAML = """
+stages:
+  pdf2img: {cmd: mkdir -p data/pages && echo 1 > data/pages/pages.jsonl, outs: [data/pages]}
+  split:
+    cmd: mkdir -p data/splits && echo '{"page_id":"a"}' > data/splits/val.jsonl
+    deps: [data/pages]
+    outs: [data/splits]
+  train: {cmd: python -m stages.train, deps: [data/splits, stages/train.py], params: [train], outs: [metrics/train]}
+  evaluate: {cmd: mkdir -p data && echo 1 > data/test_was_read, deps: [metrics/train], outs: [data/test_was_read]}
+"""
+# Best at a learning rate of 2e-3; goes on from the step in its checkpoint; fails at 0.5.
+TRAIN = """
+import json, math, os, pathlib, time, yaml
+rate = yaml.safe_load(open("params.yaml"))["train"]["learning_rate"]
+assert rate != 0.5, "the optimizer blew up"
+folder = pathlib.Path(os.environ["DVC_ROOT"], ".checkpoints", str(rate))
+folder.mkdir(parents=True, exist_ok=True)
+print("checkpoints:", folder, flush=True)
+begun = int((folder / "step").read_text()) if (folder / "step").exists() else 0
+if begun:
+    print("goes on from step", begun, flush=True)
+log = pathlib.Path("metrics/train/plots/metrics")
+log.mkdir(parents=True, exist_ok=True)
+cers = [round(abs(math.log10(rate / 2e-3)) + (4 - step) * 0.01, 4) for step in range(1, 5)]
+with open(log / "val_cer.tsv", "w") as file:
+    file.write("step\\tval_cer\\n")
+    for step, cer in enumerate(cers, 1):
+        file.write(f"{step}\\t{cer}\\n")
+        file.flush()
+        (folder / "step").write_text(str(step))
+        if step > begun:
+            time.sleep(float(os.environ.get("TOY_PAUSE", "0")))
+pathlib.Path("metrics/train/metrics.json").write_text(json.dumps({"best_val_cer": min(cers), "best_step": 4}))
+"""
+
+
+class Toy:
+    """The toy project and the means to search in it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "OCRTUNE_"))}
+        self.environment = clean | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
+                                    "COLUMNS": "200", "GIT_CONFIG_GLOBAL": str(folder.parent / "gitconfig")}
+        (folder.parent / "gitconfig").write_text("[user]\n name = t\n email = t@example.org\n")
+        (folder / "stages").mkdir(parents=True)
+        (folder / "stages/__init__.py").touch()
+        (folder / "stages/train.py").write_text(TRAIN)
+        (folder / "dvc.yaml").write_text(DVC_YAML)
+        (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+        (folder / ".gitignore").write_text((ROOT / ".gitignore").read_text())
+        (folder / "search").mkdir()
+        for command in ("git init -q", "dvc init -q", "dvc repro -q split", "git add -A .", "git commit -qm begin"):
+            self.run(*command.split())
+
+    def run(self, *command: str, ok: bool = True) -> str:
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert (done.returncode == 0) == ok, done.stdout[-3000:]
+        return done.stdout
+
+    def space(self, name: str, space: dict) -> str:
+        (self.folder / f"search/{name}.yaml").write_text(yaml.safe_dump(space))
+        return f"search/{name}.yaml"
+
+    def search(self, *words: str, ok: bool = True) -> str:
+        return self.run(sys.executable, "-m", "tools.search", *words, ok=ok)
+
+    def workspaces(self) -> list[Path]:
+        """Return the folders of experiments that were left behind."""
+        return list((self.folder / ".dvc/tmp/exps/standalone").glob("tmp*"))
+
+    def board(self, study: str) -> list[dict]:
+        with (self.folder / f"search/{study}/leaderboard.csv").open() as file:
+            return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory) -> Toy:
+    return Toy(tmp_path_factory.mktemp("search") / "project")
+
+
+def wait_for(condition, seconds: float = 900):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.2)
+    return found
+
+
+def test_a_grid_is_searched_by_two_workers_and_its_winner_applied(toy):
+    space = toy.space("rates", {"hold": {"train.weight_decay": 0.1},
+                                "search": {"train.learning_rate": {"choices": [1.0e-3, 2.0e-3, 4.0e-3]}}})
+    words = ("--study-name", "first", "--space", space, "--search-mode", "grid")
+    output = toy.search(*words, "--workers", "2")
+    rows = toy.board("first")
+    assert [(row["state"], float(row["train.learning_rate"])) for row in rows[:1]] == [("complete", 2e-3)]
+    assert sorted(float(row["train.learning_rate"]) for row in rows) == [1e-3, 2e-3, 4e-3]
+    assert [row["rank"] for row in rows] == ["1", "2", "3"]
+    assert rows[0]["val_cer"] == "0.0000"
+    assert (toy.folder / "search/first/history.png").read_bytes()[:4] == b"\x89PNG"
+    best = rows[0]["experiment"]
+    assert f"best: {best}, CER 0.0000" in output
+    assert {row["experiment"] for row in rows} <= set(toy.run("dvc", "exp", "list", "--name-only").split())
+
+    assert "3 of 3 trials are there" in toy.search(*words)  # the same command again runs nothing
+    assert len(toy.board("first")) == 3
+    assert toy.workspaces() == []
+
+    before = (toy.folder / "params.yaml").read_text(encoding="utf-8")
+    assert f"applied {best}" in toy.search("apply", "--study-name", "first")
+    assert not (toy.folder / "data/test_was_read").exists()
+    after = yaml.safe_load((toy.folder / "params.yaml").read_text(encoding="utf-8"))
+    assert (after["train"]["learning_rate"], after["train"]["weight_decay"]) == (2e-3, 0.1)
+    assert before.count("#") == (toy.folder / "params.yaml").read_text(encoding="utf-8").count("#")
+    assert re.findall(r"Running stage '(\w+)'", toy.run("dvc", "repro")) == ["evaluate"]  # the winner's training is not run again
+    toy.run("git", "checkout", "-q", "params.yaml")
+    toy.run("git", "checkout", "-q", "dvc.lock")
+
+
+def test_a_killed_search_goes_on_where_it_was(toy):
+    space = toy.space("one", {"search": {"train.learning_rate": {"range": [1.0e-3, 3.0e-3]}}})
+    words = ("--study-name", "killed", "--space", space, "--search-mode", "random", "--seed", "3", "--n-trials", "1")
+    process = subprocess.Popen([sys.executable, "-m", "tools.search", *words], cwd=toy.folder, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, env=toy.environment | {"TOY_PAUSE": "60"})
+    (step,) = wait_for(lambda: [file for file in toy.folder.glob(".checkpoints/*/step") if file.read_text() == "1"])
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    rate = float(step.parent.name)
+    output = toy.search(*words)
+    assert "killed-0: was cut off; it runs again" in output
+    assert "killed-1: CER" in output
+    (row,) = toy.board("killed")
+    assert float(row["train.learning_rate"]) == rate
+    assert "goes on from step 1" in (toy.folder / "search/killed/logs/killed-1.log").read_text()
+    assert "killed-0" not in toy.run("dvc", "exp", "list", "--name-only")
+    assert toy.workspaces() == []
+
+
+def test_a_hopeless_experiment_is_ended_and_tidied(toy, monkeypatch):
+    from ocrtune.experiments import run_experiment
+
+    monkeypatch.chdir(toy.folder)
+    for name, value in (toy.environment | {"TOY_PAUSE": "60"}).items():
+        monkeypatch.setenv(name, value)
+    heard, started = [], []
+    log = toy.folder / "search/pruned.log"
+    assert not run_experiment("hopeless", ["train.learning_rate=0.3"], log, lambda step, cer: heard.append((step, cer)) or True,
+                              lambda: started.append(1))
+    assert heard == [(1, 2.2061)]
+    assert started == [1]
+    assert not (toy.folder / ".checkpoints/0.3").exists()
+    assert toy.workspaces() == []
+    assert "hopeless" not in toy.run("dvc", "exp", "list", "--name-only")
+
+
+def test_a_search_whose_trials_all_fail_says_why_and_fails(toy):
+    space = toy.space("bad", {"search": {"train.learning_rate": {"choices": [0.5]}}})
+    output = toy.search("--study-name", "bad", "--space", space, "--n-trials", "3", ok=False)
+    assert "the optimizer blew up" in output
+    assert "no trial has come to its end yet" in output
+    assert "Traceback (most recent call last):\n  File \"<frozen" not in output.split("error:")[-1].split("the end of")[0]
+
+
+def test_what_can_not_be_searched_is_refused_before_the_first_trial(toy):
+    space = toy.space("typo", {"search": {"train.lora.alhpa": {"choices": [1]}, "train.mode": {"choices": ["eyes"]}}})
+    output = toy.search("--study-name", "typo", "--space", space, ok=False)
+    assert "train.lora.alhpa: unknown" in output
+    assert "train.mode: 'eyes'" in output
+    fine = toy.space("fine", {"search": {"train.learning_rate": {"choices": [1.0e-3]}}})
+    assert "letters, digits" in toy.search("--study-name", "a/b", "--space", fine, ok=False)
+    assert "no such study; there are: " in toy.search("apply", "--study-name", "nobody", ok=False)
+    assert "can't be opened" in toy.search("--space", fine, "--storage", "oracle://me:secret@host/x", ok=False)
+    assert "secret" not in toy.search("--space", fine, "--storage", "oracle://me:secret@host/x", ok=False)
+    assert "its space was another" in toy.search("--study-name", "first", "--space", fine, ok=False)
+    with (toy.folder / "dvc.yaml").open("a") as file:
+        file.write("# a comment\n")
+    lock = (toy.folder / "dvc.lock").read_text()
+    (toy.folder / "dvc.lock").unlink()
+    assert "the splits are not ready" in toy.search("--study-name", "fresh", "--space", fine, ok=False)
+    (toy.folder / "dvc.lock").write_text(lock)
+
+
+def test_importance_and_the_pruner_need_some_trials(tmp_path):
+    import optuna
+
+    from ocrtune.search_report import board_rows, write_report
+    from ocrtune.search_space import Space, read_space
+    from ocrtune.search_study import begin_study, best_trial, build_pruner, build_sampler, num_taken, open_storage
+
+    (tmp_path / "space.yaml").write_text("search: {train.learning_rate: {range: [0.0, 1.0]}, train.seed: {choices: [1, 2]}}")
+    space: Space = read_space(tmp_path / "space.yaml")
+    storage = open_storage(f"sqlite:///{tmp_path}/deep/studies.db")
+    study = begin_study("s", storage, space, "pages", build_sampler("bayesian", space, 12, 0), build_pruner(True))
+
+    def objective(trial):
+        rate, _ = trial.suggest_float("train.learning_rate", 0.0, 1.0), trial.suggest_categorical("train.seed", [1, 2])
+        trial.report(1.0 if trial.number == 11 else rate, 1)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+        trial.set_user_attr("step", 1)
+        return rate
+
+    study.optimize(objective, n_trials=12)
+    rows = board_rows(study)
+    assert rows[0]["val_cer"] == f"{min(trial.value for trial in study.trials if trial.value is not None and trial.number != 11):.4f}"
+    assert any(row["state"] == "pruned" and row["experiment"] == "s-11" for row in rows)
+    assert best_trial(study).value == min(float(trial.value) for trial in study.trials if trial.state.name == "COMPLETE")
+    assert num_taken(study) == 12
+    files = write_report(study, tmp_path / "out")
+    assert [file.name for file in files] == ["leaderboard.csv", "leaderboard.md", "history.png", "importance.png"]
+    first = [file.read_bytes() for file in files]
+    assert [file.read_bytes() for file in write_report(study, tmp_path / "out")] == first
+    with pytest.raises(ValueError, match="validation pages were others"):
+        begin_study("s", storage, space, "other pages", study.sampler, study.pruner)
+    assert json.loads(json.dumps(study.user_attrs["space"]))["search"].keys() == {"train.learning_rate", "train.seed"}
