@@ -81,10 +81,10 @@ def check_remote(folder: Path) -> Finding:
     """Ask the default remote for something, within a time limit, in a process of its own: some drivers hang."""
     import sys
 
-    # A local folder appears with the first push; what it lies in must be there, or a disk is not mounted.
+    # The folder appears with the first push; what it lies in (a bucket, a mounted disk) must be there.
     ask = ("from dvc.repo import Repo\nremote = Repo().cloud.get_remote()\nfs, path = remote.fs, remote.path\n"
-           "if not fs.exists(path) and fs.protocol == 'local' and not fs.exists(fs.parent(path)):\n"
-           "    raise OSError(f'{fs.parent(path)} is not there')")
+           "try:\n    list(fs.ls(path, detail=False))\n"
+           "except FileNotFoundError:\n    list(fs.ls(fs.parent(path), detail=False))")
     name = subprocess.run([sys.executable, "-m", "dvc", "config", "core.remote"], cwd=folder, capture_output=True, text=True).stdout.strip()
     if not name:
         return Finding("note", "remote", "none is set: nothing is shared, and this machine holds the only copy",

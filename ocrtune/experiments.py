@@ -175,6 +175,21 @@ def remove_checkpoints(log: Path) -> None:
         shutil.rmtree(os.fsdecode(found[1].strip()), ignore_errors=True)
 
 
+def apply_experiment(name: str) -> None:
+    """Put an experiment's parameters and what its training wrote into the workspace; a `ValueError` where DVC can't.
+
+    `dvc exp apply` complains where a stage after `train` has never run, for it finds no hash of its outs, and
+    has applied everything by then but the outs: those of `train` are fetched by themselves.
+    """
+    for words in (["exp", "apply", name], ["checkout", "--force", STAGE]):
+        done = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True)
+        if not done.returncode:
+            return
+        if "Checkout failed" not in done.stderr:
+            break
+    raise ValueError(f"dvc {' '.join(words)}: {done.stderr.strip()}")
+
+
 def read_figures(name: str) -> dict:
     """Return what the training of an experiment wrote at its end: `best_val_cer` at `best_step`."""
     import json

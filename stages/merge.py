@@ -16,6 +16,7 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
 
     from ocrtune.contract import CONTRACT
     from ocrtune.merging import merge
+    from ocrtune.model_card import write_card
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.merge import MergeParams
     from ocrtune.params.students import StudentProfile
@@ -36,6 +37,8 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
         raise ValueError(f"{splits}: {strangers[0]} is no page of {pages}; run split again")
     figures = merge(base, adapter, profile, rows, splits, merged)
     shutil.copy(adapter / CONTRACT, merged / CONTRACT)
+    learnt = {name: read_rows(splits / f"{name}.jsonl", columns) for name in ("train", "val")}
+    write_card(merged / "README.md", base, adapter, contract, learnt, figures)
     write_json(report, figures)
     print(f"merge: {figures['changed_tensors']} of {figures['targeted_tensors'] or 'all'} targeted tensors changed; on {len(rows)} pages "
           f"{figures['equal_texts']} equal texts, logits within {figures['logit_difference']:.1e}")

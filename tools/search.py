@@ -213,17 +213,19 @@ def apply(study_name: StudyName = "search", storage: Storage = STORAGE) -> None:
     from ocrtune.params.load import report_errors
 
     with report_errors():
-        import subprocess
-        import sys
-
+        from ocrtune.experiments import apply_experiment
+        from ocrtune.params.load import read_params
+        from ocrtune.search_space import overrides
         from ocrtune.search_study import best_trial, experiment_name, load_study, open_storage
 
         study = load_study(study_name, open_storage(storage))
-        name = experiment_name(study, best_trial(study).number)
-        done = subprocess.run([sys.executable, "-m", "dvc", "exp", "apply", name], capture_output=True, text=True)
-        if done.returncode:
-            raise ValueError(f"dvc exp apply {name}: {done.stderr.strip()}")
-        print(f"applied {name}, CER {best_trial(study).value:.4f} on validation pages; now: dvc repro")
+        best = best_trial(study)
+        name = experiment_name(study, best.number)
+        apply_experiment(name)
+        wanted = {**study.user_attrs["space"]["hold"], **best.user_attrs["values"]}
+        if overrides(read_params(), wanted):
+            raise ValueError(f"dvc exp apply {name}: params.yaml is not the winner's; commit or stash what you changed, and apply again")
+        print(f"applied {name}, CER {best.value:.4f} on validation pages; now: dvc repro")
 
 
 if __name__ == "__main__":
