@@ -113,7 +113,7 @@ def test_results_show_the_worst_page_as_text(page):
     page.fill("#results-search textarea, #results-search input", "بسم الله")
     wait_for(page, "#results-detail .prediction", ARABIC.split()[2])
     left, right = page.evaluate("""() => {
-        const marks = [...document.querySelectorAll('#results-detail .text.prediction mark')];
+        const marks = [...document.querySelectorAll('#results-detail .text.prediction .body mark')];
         const letters = marks.find(mark => mark.textContent.length > 2).firstChild, range = document.createRange();
         return [0, 2].map(at => { range.setStart(letters, at); range.setEnd(letters, at + 1); return range.getBoundingClientRect().left; });
     }""")
