@@ -114,6 +114,8 @@ def make_files(folder: Path, base_url: str) -> dict:
     clean = (ROOT / "data/canary/canary.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[0]
     (folder / "data/canary/canary.jsonl").write_text(clean, encoding="utf-8")
     shutil.copy(ROOT / "data/canary" / json.loads(clean)["image"], folder / "data/canary/images")
+    (folder / "metrics/train/plots/metrics").mkdir(parents=True)  # as training leaves it, which is too slow for here
+    (folder / "metrics/train/plots/metrics/loss.tsv").write_text("step\tloss\n1\t2.5\n2\t1.25\n", encoding="utf-8")
     pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     for name in LEFT_OUT:
         del pipeline["stages"][name]
@@ -124,7 +126,7 @@ def make_files(folder: Path, base_url: str) -> dict:
     params["teachers"]["misreader"] = server
     readers = {"base": server, "tuned": {"type": "text-layer"}}
     params["evaluate"]["readers"] = {name: {"model": "uv.lock", "reader": reader} for name, reader in readers.items()}
-    params["compare"] |= {"draws": 200, "gate": {"max_cer_increase": None, "max_canary_increase": None}}
+    params["compare"] |= {"draws": 200, "gate": dict.fromkeys(params["compare"]["gate"])}
     return params
 
 

@@ -113,7 +113,7 @@ def test_results_show_the_worst_page_as_text(page):
     page.fill("#results-search textarea, #results-search input", "بسم الله")
     wait_for(page, "#results-detail .prediction", ARABIC.split()[2])
     left, right = page.evaluate("""() => {
-        const marks = [...document.querySelectorAll('#results-detail .text.prediction mark')];
+        const marks = [...document.querySelectorAll('#results-detail .text.prediction .body mark')];
         const letters = marks.find(mark => mark.textContent.length > 2).firstChild, range = document.createRange();
         return [0, 2].map(at => { range.setStart(letters, at); range.setEnd(letters, at + 1); return range.getBoundingClientRect().left; });
     }""")
@@ -221,13 +221,13 @@ def test_prompts_are_added_tried_and_locked(page, project):
 
 
 def test_runs_show_what_is_stale_and_what_was_reached(page, project):
-    curve = project.folder / "metrics/train/plots/metrics/loss.tsv"
+    curve = project.folder / "metrics/train/plots/metrics/eval/cer.tsv"
     page.goto("/runs")
-    wait_for(page, "#runs-curves", "No curves yet")
-    curve.parent.mkdir(parents=True)
-    curve.write_text("step\tloss\n1\t2.5\n2\t1.25\n")
-    wait_for(page, "#runs-curves .curve", "1.25")  # while the page is open, as when training runs
-    shutil.rmtree(project.folder / "metrics/train")
+    wait_for(page, "#runs-curves .curve", "loss1.25")
+    curve.parent.mkdir()
+    curve.write_text("step\tcer\n1\t0.5\n2\t0.125\n")
+    wait_for(page, "#runs-curves .curve", "eval/cer0.125")  # while the page is open, as when training runs
+    shutil.rmtree(curve.parent)
     wait_for(page, "#runs-stages .stage-card.stale", "split")
     wait_for(page, "#runs-stages .stage-card.fresh", "crawl")
     wait_for(page, "#runs-table", "first run")

@@ -182,6 +182,17 @@ def test_results_of_other_systems_are_read(tmp_path):
         load_results(project, folder / "report.json")
 
 
+def test_a_set_of_ones_own_brings_its_references_and_pictures(tmp_path):
+    (tmp_path / "params.yaml").write_text("evaluate: {folder: own, split: scans}\n")
+    draw_line(tmp_path / "own/a.png", "a")
+    write_rows(tmp_path / "own/scans.jsonl", [{"page_id": "a", "doc_id": "d", "image": "a.png", "text": "abcd"}])
+    write_rows(tmp_path / "data/predictions/x.jsonl", [{"page_id": "a", "text": "abed", "finish_reason": "length"}])
+    project = Project(tmp_path)
+    (found,) = load_results(project, list_files(project)["x"])
+    assert (found.reference, found.cer, found.verdicts, found.slices) == ("abcd", 1 / 4, ("cut off",), {"split": "scans"})
+    assert Gallery([tmp_path / "own"]).hang(found.image)
+
+
 def test_review_order_puts_doubt_before_length(tmp_path):
     page = {"page_id": "a", "sha256": "1", "text_layer": None}
 

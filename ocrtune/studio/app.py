@@ -7,6 +7,7 @@ from pathlib import Path
 from ocrtune.studio.guard import Guard, is_loopback
 from ocrtune.studio.pictures import Gallery
 from ocrtune.studio.project import Project
+from ocrtune.studio.result_sets import evaluated_file
 
 HERE = Path(__file__).parent
 
@@ -19,7 +20,7 @@ def build_app(project: Project, accounts: dict[str, str], is_local: bool, files:
 
     from ocrtune.studio import compare, prompts, results, review, runs
 
-    gallery = Gallery([project.root / "data", project.root / "metrics", *project.eval_dirs])
+    gallery = Gallery([project.root / "data", project.root / "metrics", evaluated_file(project).parent, *project.eval_dirs])
     with gr.Blocks(title="ocrtune studio", fill_width=True, analytics_enabled=False) as demo:
         gr.Navbar(main_page_name="Results")
         results.build(demo, project, gallery)

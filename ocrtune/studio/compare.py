@@ -164,7 +164,9 @@ def build(blocks, project: Project, gallery: Gallery, files: tuple[Path | None, 
     outputs = [part.detail, part.rows, part.summary, part.told, part.start, part.picked]
     everything, quick = [*filters, part.start, part.picked], {"show_progress": "hidden"}
     blocks.load(act.fill, None, [part.names, part.document, part.verdict]).then(act.see, everything, outputs)
-    gr.on([entry.input for entry in filters[:-1]], act.refilter, filters, outputs, trigger_mode="always_last", **quick)
+    # A text field's `input` hears keys alone: not what is pasted, dictated or composed by an input method.
+    gr.on([part.search.change, *(entry.input for entry in filters[:4])], act.refilter, filters, outputs,
+          trigger_mode="always_last", **quick)
     part.against.input(act.see, everything, outputs, **quick)
     part.rows.select(act.pick, everything, outputs, **quick)
     part.gains.click(act.jump(ORDERS[0]), filters, [part.order, *outputs], **quick)

@@ -58,7 +58,7 @@ class Project:
         files = [self.splits_folder / f"{name}.jsonl" for name in ("train", "val", "test")]
 
         def load() -> dict[str, dict]:
-            return {page_id: row | {"split": path.stem} for path in files if path.is_file()
+            return {page_id: row | {"split": path.stem, "image": path.parent / row["image"]} for path in files if path.is_file()
                     for page_id, row in self.rows(path, ("page_id", "doc_id", "image", "text", "origin")).items()}
 
         return self.keep("examples", files, load)

@@ -81,7 +81,7 @@ def lay_out() -> SimpleNamespace:
     return SimpleNamespace(**locals())
 
 
-def make_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
+def make_acts(project: Project) -> SimpleNamespace:
     """Return what happens on the page."""
     import gradio as gr
 
@@ -121,19 +121,6 @@ def make_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
     def remove(asked, current):
         return change(lambda: delete_task(project.params_file, current or ""), asked, None, f"{current}: deleted from params.yaml")
 
-    @say_errors(2)
-    def try_it(asked, page_id, title, system_words, user_words, before):
-        text = read_once(project, asked, Prompt((system_words or "").strip(), (user_words or "").strip()), page_id)
-        before = [*before, (f"{title} · {asked}", text)][-2:]
-        return show_trials(project, page_id, before), before
-
-    @say_errors(1)
-    def show_page(page_id: str | None):
-        row = project.pages().get(page_id)
-        if row is None:
-            return notice(f"{page_id}: no such page in data/pages/pages.jsonl", "bad")
-        return "".join(page_views(project, gallery, row, project.pages_folder / row["image"], pdf2img_json(project))[:1])
-
     def pick(asked, event: gr.EventData):
         return see(asked, str(event.pick))
 
@@ -147,17 +134,35 @@ def make_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
     return SimpleNamespace(**locals())
 
 
+def make_trial_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
+    """Return what happens where a prompt is tried."""
+    @say_errors(2)
+    def try_it(asked, page_id, title, system_words, user_words, before):
+        text = read_once(project, asked, Prompt((system_words or "").strip(), (user_words or "").strip()), page_id)
+        before = [*before, (f"{title} · {asked}", text)][-2:]
+        return show_trials(project, page_id, before), before
+
+    @say_errors(1)
+    def show_page(page_id: str | None):
+        row = project.pages().get(page_id)
+        if row is None:
+            return notice(f"{page_id}: no such page in data/pages/pages.jsonl", "bad")
+        return "".join(page_views(project, gallery, row, project.pages_folder / row["image"], pdf2img_json(project))[:1])
+
+    return SimpleNamespace(**locals())
+
+
 def build(blocks, project: Project, gallery: Gallery) -> None:
     """Make the page in Gradio's `blocks`."""
-    part, act = lay_out(), make_acts(project, gallery)
+    part, act, trial = lay_out(), make_acts(project), make_trial_acts(project, gallery)
     outputs = [part.said, part.listed, part.picked, part.name, part.system, part.user]
     words, here, quick = [part.name, part.system, part.user], [part.reader, part.picked], {"show_progress": "hidden"}
-    blocks.load(act.fill, None, [part.reader, part.page]).then(act.see, here, outputs).then(act.show_page, part.page, part.picture)
+    blocks.load(act.fill, None, [part.reader, part.page]).then(act.see, here, outputs).then(trial.show_page, part.page, part.picture)
     part.reader.input(act.see, here, outputs, **quick)
-    part.page.input(lambda: [], None, part.trials).then(act.show_page, part.page, part.picture, **quick)
+    part.page.input(lambda: [], None, part.trials).then(trial.show_page, part.page, part.picture, **quick)
     part.listed.select(act.pick, part.reader, outputs, **quick)
     part.save.click(act.keep, [*here, *words], outputs, **quick)
     part.add.click(act.add_task, [part.reader, *words], outputs, **quick)
     part.copy.click(act.copy_task, here, outputs, **quick)
     part.delete.click(act.remove, here, outputs, **quick)
-    part.attempt.click(act.try_it, [part.reader, part.page, *words, part.trials], [part.reading, part.trials])
+    part.attempt.click(trial.try_it, [part.reader, part.page, *words, part.trials], [part.reading, part.trials])

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from ocrtune.rows import RowError, read_rows
 from ocrtune.scores import score_page
+from ocrtune.scores_csv import SLICE
+from ocrtune.studio.params_file import read_params
 from ocrtune.studio.project import Project
 
 COUNTS = ("substitutions", "insertions", "deletions", "reference_chars", "prediction_chars", "char_matches")
@@ -75,7 +77,7 @@ def holds_results(path: Path) -> bool:
 def load_results(project: Project, path: Path) -> list[Result]:
     """Return a file's results; a broken or missing one is a `RowError`."""
     scores = find_scores(project, path)
-    files = [path, scores, project.pages_folder / "pages.jsonl", project.labels_folder / "labels.jsonl",
+    files = [path, scores, evaluated_file(project), project.pages_folder / "pages.jsonl", project.labels_folder / "labels.jsonl",
              *(project.splits_folder / f"{name}.jsonl" for name in ("train", "val", "test"))]
     return project.keep(("results", path), files, lambda: build_results(project, read_result_rows(path), path, read_counts(scores)))
 
@@ -125,6 +127,24 @@ def find_slices(scores: dict[str, dict]) -> list[str]:
     return [name for name, values in found.items() if len(values) <= MOST_SLICES and not all(is_number(value or "0") for value in values)]
 
 
+def evaluated_file(project: Project) -> Path:
+    """Return the file of the pages that evaluate scores, by params.yaml."""
+    try:
+        section = read_params(project).get("evaluate") or {}
+    except RowError:
+        section = {}
+    return project.root / str(section.get("folder", "data/splits")) / f"{section.get('split', 'test')}.jsonl"
+
+
+def find_examples(project: Project) -> dict[str, dict]:
+    """Return the pages with references: those of the splits, and of the file that evaluate scores where it is another."""
+    path, examples = evaluated_file(project), project.examples()
+    if path.parent == project.splits_folder or not path.is_file():
+        return examples
+    return examples | {page_id: row | {"split": path.stem, "image": path.parent / row["image"]}
+                       for page_id, row in project.rows(path, ("page_id", "doc_id", "image", "text")).items()}
+
+
 def first_of(row: dict, *names: str) -> str | None:
     """Return the first text that a row holds under one of these names."""
     return next((row[name] for name in names if isinstance(row.get(name), str)), None)
@@ -132,7 +152,7 @@ def first_of(row: dict, *names: str) -> str | None:
 
 def build_results(project: Project, rows: list[dict], path: Path, scores: dict[str, dict]) -> list[Result]:
     """Return a result for each row, with its reference, picture, scores and slices."""
-    examples, labels, columns = project.examples(), project.labels(), find_slices(scores)
+    examples, labels, columns = find_examples(project), project.labels(), find_slices(scores)
     pages = project.pages() if (project.pages_folder / "pages.jsonl").is_file() else {}
     results = []
     for number, row in enumerate(rows, 1):
@@ -144,14 +164,15 @@ def build_results(project: Project, rows: list[dict], path: Path, scores: dict[s
         example, page = examples.get(page_id, {}), pages.get(page_id, {})
         reference = first_of(row, "reference", "label") if "prediction" in row else None
         reference = example.get("text") if reference is None else reference
-        image = path.parent / picture if picture else project.pages_folder / page["image"] if page else None
+        image = path.parent / picture if picture else project.pages_folder / page["image"] if page else example.get("image")
         finish_reason = row.get("finish_reason") or "stop"
-        kinds = {name: scores[page_id][name] for name in columns} if page_id in scores else {}
+        scored = scores.get(page_id)
+        kinds = {name.removeprefix(SLICE): scored[name] for name in columns} if scored else {}
         kinds |= {name: str(value) for name, value in (("split", example.get("split")), ("origin", example.get("origin"))) if value}
         results.append(Result(
             page_id, page.get("doc_id") or example.get("doc_id") or "", image, reference, prediction,
-            count(scores.get(page_id), reference, prediction), finish_reason,
-            judge(finish_reason, prediction, reference, labels.get(page_id)), kinds))
+            count(scored, reference, prediction), finish_reason,
+            judge(finish_reason, prediction, reference, labels.get(page_id), scored), kinds))
     return results
 
 
@@ -163,10 +184,12 @@ def count(scored: dict | None, reference: str | None, prediction: str) -> dict[s
     return {name: int(row[name]) for name in COUNTS}
 
 
-def judge(finish_reason: str, prediction: str, reference: str | None, label: dict | None) -> tuple[str, ...]:
+def judge(finish_reason: str, prediction: str, reference: str | None, label: dict | None, scored: dict | None) -> tuple[str, ...]:
     """Return what can be said of a page: how its reading ended, and what teacher_label found in its label."""
     found = [] if finish_reason == "stop" else [{"length": "cut off", "error": "reader failed", "none": "nothing to read"}.get(
         finish_reason, finish_reason)]
     if not prediction.strip() and (reference or "").strip():
         found.append("empty")
+    if scored and scored.get("is_loop") in ("1", "True"):
+        found.append("loop")
     return (*found, *(f"label: {verdict}" for verdict in (label or {}).get("verdicts", ())))

@@ -162,7 +162,10 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
     everything, choices, quick = [*filters, part.start, part.picked], [part.document, part.verdict, part.kind], {"show_progress": "hidden"}
     blocks.load(act.fill, part.name, [part.name, part.picked]).then(act.fill_filters, part.name, choices).then(act.see, everything, outputs)
     part.name.input(act.fill_filters, part.name, choices).then(act.refilter, filters, outputs)
-    gr.on([entry.input for entry in filters[1:]], act.refilter, filters, outputs, trigger_mode="always_last", **quick)
+    # A text field's `input` hears keys alone: not what is pasted, dictated or composed by an input method.
+    typed = [part.search, part.low, part.high]
+    gr.on([entry.change if entry in typed else entry.input for entry in filters[1:]], act.refilter, filters, outputs,
+          trigger_mode="always_last", **quick)
     part.rows.select(act.pick, everything, outputs, **quick)
     for button, options in ((part.before, {"turn": -1}), (part.after, {"turn": 1}), (part.up, {"step": -1}), (part.down, {"step": 1})):
         button.click(turn_by(act.see, **options), everything, outputs, **quick)

@@ -102,6 +102,16 @@ def decide(project: Project, page_id: str, text: str | None, seen: dict | None, 
     return said, [*done, (row, seen)][-200:]
 
 
+def record_gold(project: Project, author: str | None) -> str:
+    """Commit data/gold.jsonl and return what to say of it; `author`: who is logged in, None: who git says."""
+    number = count_new_lines(project.root, project.gold_file)
+    try:
+        title = commit_file(project.root, project.gold_file, f"Gold: {number} {'row' if number == 1 else 'rows'} checked", author)
+    except (ValueError, OSError) as error:
+        return notice(str(error), "bad")
+    return notice(f"committed {title}", "good")
+
+
 def lay_out() -> SimpleNamespace:
     """Lay out the page and return its parts."""
     import gradio as gr
@@ -172,13 +182,7 @@ def make_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
         return see(written["page_id"], rest, notice(f"{written['page_id']}: undone", "good"))
 
     def record(page_id: str | None, undone: list, request: gr.Request):
-        number = count_new_lines(project.root, project.gold_file)
-        try:
-            title = commit_file(project.root, project.gold_file, f"Gold: {number} {'row' if number == 1 else 'rows'} checked",
-                                name_account(request.headers.get("authorization")))
-        except (ValueError, OSError) as error:
-            return see(page_id, undone, notice(str(error), "bad"))
-        return see(page_id, undone, notice(f"committed {title}", "good"))
+        return see(page_id, undone, record_gold(project, name_account(request.headers.get("authorization"))))
 
     def pick(undone: list, event: gr.EventData):
         return see(str(event.pick), undone)

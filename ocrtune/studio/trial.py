@@ -8,6 +8,7 @@ from ocrtune.rows import RowError
 from ocrtune.studio.params_file import read_params
 from ocrtune.studio.project import Project
 
+TASK = "studio"  # the name of a prompt that is being tried
 BASE, TUNED = "student, as it came", "student, fine-tuned"
 
 
@@ -43,7 +44,7 @@ def find_profile(project: Project, name: str, prompt: Prompt):
         profile = dict(values["teachers"][name])
         if profile["type"] == "local":
             return Local.model_validate(profile | words_of(prompt, name))
-        return TypeAdapter(Reader).validate_python(profile | {"system": prompt.system, "user": prompt.user})
+        return TypeAdapter(Reader).validate_python(profile | {"task": TASK})
     except (KeyError, ValidationError) as error:
         raise RowError(f"{name}: no such reader in params.yaml as it is now: {error}") from None
 
@@ -52,16 +53,17 @@ def words_of(prompt: Prompt, name: str) -> dict:
     """Return a prompt as the profile of a local model holds it."""
     if prompt.system:
         raise RowError(f"{name}: a model on this machine takes no system prompt; leave it empty, or ask a server")
-    return {"prompts": {"studio": prompt.user}, "task": "studio"}
+    return {"prompts": {TASK: prompt.user}, "task": TASK}
 
 
 @lru_cache(maxsize=2)
-def open_profile(profile_json: str, is_local: bool):
-    """Return the reader of a profile; a model once loaded is kept."""
+def open_profile(profile_json: str, is_local: bool, prompt: Prompt):
+    """Return the reader of a profile that asks with `prompt`; a model once loaded is kept."""
     from ocrtune.params.teachers import Api, Local
     from ocrtune.readers.open import open_reader
 
-    return open_reader((Local if is_local else Api).model_validate_json(profile_json))
+    profile = (Local if is_local else Api).model_validate_json(profile_json)
+    return open_reader(profile, {TASK: {"system": prompt.system, "user": prompt.user}})
 
 
 def read_once(project: Project, name: str, prompt: Prompt, page_id: str) -> str:
@@ -78,8 +80,8 @@ def read_once(project: Project, name: str, prompt: Prompt, page_id: str) -> str:
         raise RowError(f"{name}: no such reader; params.yaml has {', '.join(list_readers(project))}")
     profile = find_profile(project, name, prompt)
     page = Page(page_id, project.pages_folder / Path(row["image"]), row["sha256"], row.get("text_layer"))
-    reader = open_profile(profile.model_dump_json(), profile.type == "local")
+    reader = open_profile(profile.model_dump_json(), profile.type == "local", prompt)
     _, reading = read_pages(reader, [page], open_store(), f"studio: {name}")[page_id]
     if reading.finish_reason == "error":
         raise RowError(f"{name} failed: {reading.problem or 'see the terminal'}")
-    return postprocess(getattr(profile, "postprocess", "default"), reading.text)
+    return postprocess(profile.postprocess, reading.text)
