@@ -43,6 +43,14 @@ def list_prompts(users: dict[str, dict], title: str, own: dict[str, str]) -> Non
         print(f"  {name}: {prompt['user']}" + (f"\n    system: {prompt['system']}" if prompt.get("system") else ""))
 
 
+def name_sources(any_kind: list[Path], images: list[Path], pdfs: list[Path]) -> list[tuple[Path, str]]:
+    """Return the sources, each with the beginning of the media types wanted there; none is a ValueError."""
+    paths = [(path, wanted) for group, wanted in ((any_kind, ""), (images, "image/"), (pdfs, "application/pdf")) for path in group]
+    if not paths:
+        raise ValueError("nothing to read: name PDFs, images or folders of them (see --help)")
+    return paths
+
+
 def transcribe(documents: list, refused: list[dict], counts: dict[str, int], reader, params, files, folder: Path,
                keep_images: bool) -> None:
     """Read the documents and write each as it gets done; fill `counts`, and `refused` with what could not be read."""
@@ -151,7 +159,6 @@ def main(
     from ocrtune.params.load import load_section, read_params, report_errors
     from ocrtune.params.pdf2img import Pdf2imgParams
     from ocrtune.postprocess import postprocess
-    from ocrtune.source_files import PDF
 
     with report_errors():
         values = read_params(config)
@@ -159,16 +166,14 @@ def main(
         users = values["prompts"] | ({FREE: {"user": prompt}} if prompt else {})
         if task and prompt:
             raise ValueError("give --task or --prompt, not both")
+        pictures = [*(images or ()), *([image_path] if image_path else ())]
+        paths = [] if show_prompts else name_sources(sources or [], pictures, pdf or [])
         title, profile = choose_profile(values, reader, model, base_url)
         if show_prompts:
             list_prompts(values["prompts"], title, own_prompts(profile))
             return
         profile, words = ask_for(profile, FREE if prompt else task, users)
         postprocess(processing or profile.postprocess, "")  # an unknown name is told now
-        pictures = [*(images or ()), *([image_path] if image_path else ())]
-        paths = [(path, wanted) for group, wanted in ((sources, ""), (pictures, "image/"), (pdf, PDF)) for path in group or ()]
-        if not paths:
-            raise ValueError("nothing to read: name PDFs, images or folders of them (see --help)")
         output = output or (CONSOLE if image_path else Path("output"))
         if output == CONSOLE and (form != "md" or save_images):
             raise ValueError("--output -: text alone goes to stdout; name a folder for rows and images")
