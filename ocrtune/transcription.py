@@ -4,6 +4,7 @@ Pages are drawn through the reader rather than collected first: rendering keeps 
 documents take no more room than a few.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -21,28 +22,29 @@ from ocrtune.workers import Crash, Workers
 def read_each(reader: Reader, pages: Iterable[Page], store: Store, receive: Callable[[Page, str, Reading], None]) -> None:
     """Hand each page's reading to `receive` as soon as it is there, asking the reader only for those not in the store.
 
-    Pages are drawn as the reader draws them. Images of the same bytes that are under way together are read once.
+    Pages are drawn as the reader draws them, in whatever thread; `receive` is called by one thread at a time. Images of the
+    same bytes that are under way together are read once.
     """
     flying: dict[str, list[Page]] = {}
+    lock = threading.Lock()
 
-    def missing() -> Iterator[Page]:
-        for page in pages:
-            key = reading_key(page, reader.identity)
+    def is_new(page: Page) -> bool:
+        key = reading_key(page, reader.identity)
+        with lock:
             found = store.get(key)
             if found is not None:
                 receive(page, key, found)
-            elif key in flying:
-                flying[key].append(page)
             else:
-                flying[key] = [page]
-                yield page
+                flying.setdefault(key, []).append(page)
+            return found is None and len(flying[key]) == 1
 
     try:
-        for page, reading in reader.read(missing()):
+        for page, reading in reader.read(filter(is_new, pages)):
             key = reading_key(page, reader.identity)
-            store.put(key, reading, reader.identity)
-            for twin in flying.pop(key):
-                receive(twin, key, reading)
+            with lock:
+                store.put(key, reading, reader.identity)
+                for twin in flying.pop(key):
+                    receive(twin, key, reading)
     finally:
         store.flush()
     if flying:
@@ -64,6 +66,7 @@ class Transcription:
         self.failures = dict.fromkeys(self.transcripts, 0)  # pages in a row that could not be
         self.places: dict[str, tuple[Transcript, PageTranscript]] = {}
         self.refused: list[dict] = []
+        self.lock = threading.RLock()  # readers may draw pages in one thread and answer in another
 
     def run(self, reader: Reader, store: Store, workers: Workers, params: Pdf2imgParams) -> None:
         """Read all pages."""
@@ -82,8 +85,15 @@ class Transcription:
     def draw_pages(self, workers: Workers, params: Pdf2imgParams) -> Iterator[Page]:
         """Yield every piece that there is to read."""
         for (name, _, numbers, *_), result in workers.run(render_pieces, self.draw_jobs(params)):
-            transcript = self.transcripts[name]
             rendered = [PagePieces(number, reason=CRASHED, is_damaged=True) for number in numbers] if isinstance(result, Crash) else result
+            self.enter(name, rendered)
+            for pieces in rendered:
+                yield from (Page(piece.page_id, piece.image, piece.sha256, piece.text_layer) for piece in pieces.pieces)
+
+    def enter(self, name: str, rendered: list[PagePieces]) -> None:
+        """Take pages that are rendered; those with nothing to read are done."""
+        with self.lock:
+            transcript = self.transcripts[name]
             for pieces in rendered:
                 page = transcript.pages[pieces.number] = PageTranscript(pieces)
                 self.places |= {piece.page_id: (transcript, page) for piece in pieces.pieces}
@@ -93,7 +103,6 @@ class Transcription:
             for pieces in rendered:
                 if not pieces.pieces:
                     self.settle(transcript, transcript.pages[pieces.number])
-                yield from (Page(piece.page_id, piece.image, piece.sha256, piece.text_layer) for piece in pieces.pieces)
 
     def give_up(self, transcript: Transcript) -> None:
         """Expect no more pages of a document than those on their way."""
@@ -105,10 +114,11 @@ class Transcription:
 
     def receive(self, page: Page, key: str, reading: Reading) -> None:
         """Take a piece's reading."""
-        transcript, whole = self.places.pop(page.page_id)
-        whole.readings[page.page_id] = (key, reading)
-        if whole.is_whole:
-            self.settle(transcript, whole)
+        with self.lock:
+            transcript, whole = self.places.pop(page.page_id)
+            whole.readings[page.page_id] = (key, reading)
+            if whole.is_whole:
+                self.settle(transcript, whole)
 
     def settle(self, transcript: Transcript, page: PageTranscript) -> None:
         """Count a page as done, and hand on its document where it was the last."""

@@ -1,0 +1,336 @@
+"""Documents in, texts out: what a user asks of `tools.infer`, with real PDFs, a real server and real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pymupdf
+import pytest
+import yaml
+from answering_server import KEY, answer, serving
+from conftest import ROOT, draw_line
+from PIL import Image
+from test_pdf2img import TEXTS, make_pdf
+
+from ocrtune.named_readers import ask_for, find_profile, usual_unit
+from ocrtune.params.teachers import Api, Local, RapidOcr, Tesseract
+from tools.infer import main
+
+SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def infer(project, capfd, monkeypatch):
+    """Return a function that runs the tool in a project folder and gives exit status, stdout and stderr."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    project.params["pdf2img"] |= {"dpi": 100, "min_line_height_px": 8, "workers": 1}
+    project.save()
+
+    def run(*sources: str, **options) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(sources=[Path(source) for source in sources], **options)
+        shown = capfd.readouterr()
+        assert KEY not in shown.out + shown.err
+        return stop.value.code, shown.out, shown.err
+
+    return run
+
+
+@pytest.fixture
+def server():
+    with serving() as running:
+        yield running
+
+
+def make_book(path: Path, *pages: list[str]) -> None:
+    """Write a PDF of a page for each list of lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pdf = pymupdf.open()
+    for lines in pages:
+        page = pdf.new_page(width=300, height=200)
+        for number, text in enumerate(lines):
+            page.insert_text((30, 40 + 20 * number), text, fontsize=14)
+    pdf.save(path)
+
+
+def test_a_folder_becomes_markdown(infer):
+    make_book(Path("in/a.pdf"), TEXTS, ["Second page"], [])
+    make_book(Path("in/deep/b.pdf"), ["Title", "", "One", "Two", "Three", "Four", "Five"])
+    Path("in/notes.txt").write_text("left alone")
+    status, out, err = infer("in", reader="text-layer")
+    assert (status, out) == (1, "")  # page 3 has no text layer, and this reader knows nothing else
+    assert "in/a.pdf, page 3: no text layer" in err
+    assert Path("output/a.md").read_text() == "\n".join(TEXTS) + "\n\nSecond page\n\n<!-- page 3 not read: no text layer -->\n"
+    assert Path("output/deep/b.md").read_text() == "Title\n\nOne\nTwo\nThree\nFour\nFive\n"
+    assert "infer: 2 documents written, 3 pages read, 1 refused" in err
+    assert sorted(path.name for path in Path("output").rglob("*") if path.is_file()) == ["a.md", "b.md"]
+    assert sorted(path.name for path in Path().iterdir()) == [".readings", "in", "output", "params.yaml"]
+
+
+def test_pages_a_second_and_time_left_are_shown(infer):
+    make_pdf(Path("a.pdf"), pages=3)
+    _, _, err = infer("a.pdf", reader="text-layer")
+    assert "infer: 1 documents, 3 pages" in err
+    assert "3/3" in err and "pages/s" in err
+
+
+def test_ranges_images_and_rows(infer):
+    make_book(Path("a.pdf"), ["One"], ["Two"], ["Three"])
+    status, _, _ = infer("a.pdf", reader="text-layer", form="json", start_page=2, save_images=True, dpi=50, output=Path("out"))
+    rows = json.loads(Path("out/infer.json").read_text())
+    assert status == 0
+    assert rows == [{"document": "a", "page": page, "images": [f"images/a_p{page}.png"], "text": text, "finish_reason": "stop"}
+                    for page, text in ((2, "Two"), (3, "Three"))]  # fmt: skip
+    assert Image.open("out/images/a_p2.png").size == (209, 139)
+    assert infer("a.pdf", reader="text-layer", form="json", end_page=1)[0] == 0
+    assert [(row["page"], row["images"]) for row in json.loads(Path("output/infer.json").read_text())] == [(1, [])]
+
+
+def test_training_rows_can_be_learnt_from(infer, project):
+    make_book(Path("b.pdf"), ["One"], [])
+    make_book(Path("a.pdf"), ["See <image>"], ["Two"])
+    status, _, err = infer("b.pdf", "a.pdf", reader="text-layer", form="jsonl")
+    assert status == 1
+    assert "2 images without a whole text are no training rows" in err
+    rows = [json.loads(line) for line in Path("output/infer.jsonl").read_text().splitlines()]
+    assert [row["messages"][0]["images"] for row in rows] == [["images/a_p2.png"], ["images/b_p1.png"]]
+    assert rows[0] == {"messages": [{"role": "<|User|>", "content": "<image>", "images": ["images/a_p2.png"]},
+                                    {"role": "<|Assistant|>", "content": "Two"}]}  # fmt: skip
+    status, output = project.run("-m", "tools.convert", "output/infer.jsonl", "pairs", "--to", "ground-truth")
+    assert (status, Path("pairs/b_p1.gt.txt").read_text()) == (0, "One\n"), output
+    assert not list(Path("output").glob(".*"))
+
+
+def test_damage_is_told_and_the_rest_is_read(infer):
+    make_book(Path("in/good.pdf"), ["Good"])
+    Path("in/bad.pdf").write_bytes(b"%PDF-1.4\nrubbish")
+    Path("in/fake.png").write_text("no image")
+    Path("in/empty.pdf").touch()
+    status, _, err = infer("in", reader="text-layer")
+    assert status == 1
+    assert Path("output/good.md").read_text() == "Good\n"
+    for reason in ("in/bad.pdf: ", "in/fake.png: neither a PDF nor an image", "in/empty.pdf: empty file", "1 documents written"):
+        assert reason in err
+    assert [path.name for path in Path("output").iterdir()] == ["good.md"]
+
+
+def test_nothing_to_read_is_an_error(infer):
+    Path("empty").mkdir()
+    status, _, err = infer("empty", reader="text-layer")
+    assert (status, "empty: no PDF or image in this folder; 0 other files" in err) == (1, True)
+    for sources, options, message in (
+        ((), {}, "nothing to read: name PDFs"), (("absent.pdf",), {"reader": "text-layer"}, "absent.pdf: no such file or folder"),
+        (("empty",), {"reader": "nobody"}, "reader 'nobody': unknown; params.yaml has: base, tuned, text-layer"),
+        (("empty",), {}, "models/base/tiny: no model here"), 
+            (("empty",), {"model": "empty"}, "empty: no model here"), (("empty",), {"reader": "api", "model": "x"}, "give one of --reader"),
+        (("empty",), {"base_url": "http://127.0.0.1:1/v1"}, "--base_url needs --model"),
+        (("empty",), {"reader": "text-layer", "task": "ocr"}, "text-layer is no model that could be asked"),
+        (("empty",), {"reader": "api", "task": "invoce"}, "task 'invoce': unknown; there are: document (the model's own), ocr"),
+        (("empty",), {"reader": "api", "task": "ocr", "prompt": "x"}, "give --task or --prompt"),
+        (("empty",), {"reader": "api", "processing": "x"}, "postprocess 'x': unknown"),
+        (("empty",), {"config": Path("absent.yaml")}, "absent.yaml: no such file"),
+        (("empty",), {"reader": "api", "output": Path("-"), "form": "json"}, "name a folder for rows and images"),
+    ):  # fmt: skip
+        status, _, err = infer(*sources, **options)
+        assert (status, message in err) == (1, True), err
+        assert "Traceback" not in err
+
+
+def test_only_pdfs_or_only_images(infer):
+    make_book(Path("in/a.pdf"), ["A"])
+    draw_line(Path("in/b.png"), "B")
+    assert infer(pdf=[Path("in")], reader="text-layer")[0] == 0
+    assert [path.name for path in Path("output").iterdir()] == ["a.md"]
+    _, _, err = infer(images=[Path("in/a.pdf"), Path("in")], reader="text-layer")
+    assert "in/a.pdf: application/pdf, not image" in err
+    assert "in/b.png, page 1: no text layer" in err
+
+
+def test_a_student_reads_lines_of_pages_and_nothing_twice(infer, student):
+    make_book(Path("a.pdf"), TEXTS, TEXTS[:1])
+    settings = {"model": str(student), "form": "json", "save_images": True}
+    status, _, err = infer("a.pdf", **settings)
+    assert (status, "line by line" in err) == (0, True)
+    first = Path("output/infer.json").read_bytes()
+    rows = json.loads(first)
+    assert [len(row["images"]) for row in rows] == [4, 1]
+    assert rows[0]["images"][0] == "images/a_p1_l001.png"
+    size = sum(path.stat().st_size for path in Path(".readings").rglob("*") if path.is_file())
+    assert infer("a.pdf", **settings)[0] == 0
+    assert Path("output/infer.json").read_bytes() == first
+    assert sum(path.stat().st_size for path in Path(".readings").rglob("*") if path.is_file()) == size
+
+
+def test_the_default_is_the_merged_student_or_the_base(infer, student):
+    draw_line(Path("line.png"), "A line")
+    assert "reader models/base/tiny, line by line" in infer("line.png")[2]
+    student.rename("models/merged")
+    assert "reader models/merged, line by line" in infer("line.png")[2]
+    assert "reader tuned" in infer("line.png", reader="tuned")[2]
+
+
+def test_a_server_is_asked_as_a_client_would(infer, server):
+    draw_line(Path("page.png"), "A page")
+    server.usual = (200, {}, answer("# The <|ref|>page"))
+    status, out, err = infer(image_path=Path("page.png"), base_url=server.url, model="m", prompt="Read it.")
+    assert (status, out) == (0, "# The <|ref|>page\n")
+    ((path, headers, body),) = server.asked
+    assert (path, headers["authorization"]) == ("/v1/chat/completions", f"Bearer {KEY}")
+    assert body["model"] == "m"
+    (message,) = body["messages"]
+    assert [part["type"] for part in message["content"]] == ["image_url", "text"]
+    assert message["content"][1]["text"] == "Read it."
+    assert not Path("output").exists()
+    assert "reader m at http" in err
+
+
+def test_tasks_and_post_processing(infer, server, project):
+    project.params["prompts"]["plain"] = {"user": "Just read."}
+    project.save()
+    draw_line(Path("page.png"), "A page")
+    marked = "<|ref|>title<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>\n# Title"
+    server.usual = (200, {}, answer(marked))
+    ask = {"base_url": server.url, "model": "deepseek-ai/DeepSeek-OCR", "output": Path("-")}
+    asked = [infer("page.png", **ask, **options)[1] for options in (
+        {}, {"task": "document"}, {"task": "invoice"}, {"task": "plain", "processing": "default"})]
+    assert asked == ["title[[1, 2, 3, 4]]\n# Title\n", "# Title\n", "title[[1, 2, 3, 4]]\n# Title\n", marked + "\n"]
+    bodies = [body["messages"] for _, _, body in server.asked]
+    assert [messages[-1]["content"][1]["text"] for messages in bodies] == [
+        "Free OCR.", "<|grounding|>Convert the document to markdown.", SHIPPED["prompts"]["invoice"]["user"], "Just read."]
+    assert [messages[0]["content"] for messages in bodies if len(messages) == 2] == [SHIPPED["prompts"]["invoice"]["system"]]
+    assert infer("page.png", **ask, task="document", processing="default")[1] == marked + "\n"
+    assert len(server.asked) == 4  # post-processing comes after the store: nothing was read again
+
+
+def test_a_page_that_fails_leaves_a_hole_and_is_asked_for_again(infer, server, project):
+    project.params["teachers"]["api"] |= {"base_url": server.url}
+    project.params["teachers"]["api"]["request"] |= {"max_retries": 0, "concurrent_requests": 1}
+    project.save()
+    make_book(Path("a.pdf"), ["One"], ["Two"], ["Three"])
+    server.script = [(200, {}, answer("1")), (400, {}, {"error": {"message": "no -- not this"}}), (200, {}, answer("3"))]
+    status, _, err = infer("a.pdf", reader="api")
+    assert status == 1
+    one, hole, three = Path("output/a.md").read_text().strip().split("\n\n")
+    assert (one, three) == ("1", "3")
+    assert hole.startswith("<!-- page 2 not read: ") and hole.count("--") == 2
+    assert "a.pdf, page 2: " in err
+    server.usual = (200, {}, answer("2"))
+    assert infer("a.pdf", reader="api")[0] == 0
+    assert Path("output/a.md").read_text() == "1\n\n2\n\n3\n"
+    assert len(server.asked) == 4
+
+
+def test_a_server_that_is_down_leaves_what_was_read(infer, server, project):
+    project.params["teachers"]["api"] |= {"base_url": server.url}
+    project.params["teachers"]["api"]["request"] |= {"max_retries": 0, "concurrent_requests": 1, "max_failures": 2}
+    project.save()
+    for name in "abcdefgh":
+        make_book(Path(f"in/{name}.pdf"), [name])
+    server.script = [(200, {}, answer("read"))]
+    server.usual = (500, {}, {"error": {"message": "down"}})
+    status, _, err = infer("in", reader="api")
+    assert (status, "Traceback" in err) == (1, False)
+    assert "failures in a row" in err
+    assert "infer: 1 documents written" in err
+    assert [path.name for path in Path("output").iterdir()] == ["a.md"]
+
+
+def test_a_document_is_written_while_the_rest_still_runs(infer, server):
+    for name in "ab":
+        make_book(Path(f"in/{name}.pdf"), [name])
+    seen = []
+
+    def respond(handler) -> None:
+        if len(server.asked) > 1:
+            for _ in range(3000):
+                seen[:] = [path.name for path in Path("output").glob("*.md")]
+                if seen or server.closing.wait(0.02):
+                    break
+        handler.send_whole(200, {}, answer("text"))
+
+    server.script = [(200, {}, answer("text"))]
+    server.usual = (200, {}, respond)
+    assert infer("in", base_url=server.url, model="m")[0] == 0
+    assert len(seen) == 1
+    assert sorted(path.name for path in Path("output").glob("*.md")) == ["a.md", "b.md"]
+
+
+@pytest.mark.parametrize("form", ["md", "json", "jsonl"])
+def test_ctrl_c_leaves_whole_documents_and_a_run_to_go_on_with(project, server, form):
+    for name in "abc":
+        make_book(Path(f"in/{name}.pdf"), [name])
+
+    def hang(handler) -> None:
+        server.closing.wait(60)
+        handler.hang_up()
+
+    server.script = [(200, {}, answer("text"))]
+    server.usual = (200, {}, hang)
+    command = ["-m", "tools.infer", "in", "--base_url", server.url, "--model", "m", "--format", form]
+    process = subprocess.Popen([sys.executable, *command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               env=os.environ | {"PYTHONPATH": str(ROOT)})
+    done = lambda: [path for path in Path("output").glob("*") if path.is_file()]  # noqa: E731
+    while not (done() and len(server.asked) == 3):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=300)
+    assert (process.returncode, "Traceback" in output) == (130, False), output
+    assert "infer: stopped." in output and "infer: 1 documents written" in output
+    assert [path.name for path in done()] == [{"md": done()[0].name}.get(form, f"infer.{form}")]
+    server.usual = (200, {}, answer("text"))
+    status, output = project.run(*command)
+    assert status == 0, output
+    assert len(server.asked) == 5
+    if form == "json":
+        assert [row["document"] for row in json.loads(Path("output/infer.json").read_text())] == ["a", "b", "c"]
+    elif form == "jsonl":
+        assert len(Path("output/infer.jsonl").read_text().splitlines()) == 3
+    else:
+        assert len(done()) == 3
+
+
+def test_the_tasks_are_listed(project, capsys):
+    main(reader="deepseek-ocr" if Path("models/base/deepseek-ocr").exists() else "api", show_prompts=True)
+    shown = capsys.readouterr().out
+    assert "  ocr (the model's own): Free OCR.\n" in shown
+    assert "  invoice: Read this invoice." in shown
+    assert "    system: You are an accountant's assistant" in shown
+    main(reader="text-layer", show_prompts=True)
+    assert "tasks of text-layer: none" in capsys.readouterr().out
+
+
+def test_settings_come_from_another_file(infer, project):
+    other = project.params | {"prompts": {"mine": {"user": "My words."}}}
+    Path("other.yaml").write_text(yaml.safe_dump(other))
+    make_book(Path("a.pdf"), ["A"])
+    status, _, err = infer("a.pdf", reader="api", task="mine")
+    assert (status, "task 'mine': unknown" in err) == (1, True)
+    with serving() as running:
+        other["teachers"]["api"] |= {"base_url": running.url}
+        Path("other.yaml").write_text(yaml.safe_dump(other))
+        assert infer("a.pdf", reader="api", task="mine", config=Path("other.yaml"))[0] == 0
+        assert running.asked[0][2]["messages"][0]["content"][1]["text"] == "My words."
+
+
+def test_what_a_reader_gets_to_see():
+    assert usual_unit(Tesseract(page_segmentation=7)) == "line"
+    assert usual_unit(Tesseract(page_segmentation=3)) == "page"
+    assert usual_unit(RapidOcr()) == "page"
+    assert usual_unit(Api(base_url="http://x/v1", model_name="m")) == "page"
+    assert usual_unit(Local(model="x", **SHIPPED["students"]["tiny"])) == "line"
+    assert usual_unit(Local(model="x", **SHIPPED["students"]["deepseek-ocr"])) == "page"
+
+
+def test_a_local_model_is_asked_in_a_users_words(student):
+    values = SHIPPED | {"students": SHIPPED["students"] | {"own": SHIPPED["students"]["deepseek-ocr"] | {"prompts": {"ocr": "Free OCR."}}}}
+    profile = Local(model=str(student), **values["students"]["own"])
+    asked, prompt = ask_for(profile, "invoice", SHIPPED["prompts"])
+    assert asked.prompt == f"{prompt.system}\n{prompt.user}"
+    assert asked.postprocess == "deepseek-ocr"
+    assert ask_for(profile, None, {})[0] == profile
+    assert find_profile(values, "rapidocr") == RapidOcr()
