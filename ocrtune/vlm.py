@@ -14,6 +14,7 @@ from ocrtune.gpu_locks import claim_gpu
 from ocrtune.packed_attention import use_packed_attention
 from ocrtune.params.students import StudentProfile
 from ocrtune.processors import open_processor
+from ocrtune.quantization import four_bit_settings
 
 
 def weights_digest(folder: Path) -> str:
@@ -68,8 +69,8 @@ def find_model_class(folder: Path, profile: StudentProfile):
     return AutoModelForImageTextToText
 
 
-def load_model(folder: Path, profile: StudentProfile, dtype: str | None = None):
-    """Return the model in `folder`, in evaluation mode, on the GPU where there is one.
+def load_model(folder: Path, profile: StudentProfile, dtype: str | None = None, in_4bit: bool = False):
+    """Return the model in `folder`, in evaluation mode, on the GPU where there is one; `in_4bit` wants one.
 
     A folder without weights, with torn ones or with those of another model is a `ValueError`.
     """
@@ -80,15 +81,19 @@ def load_model(folder: Path, profile: StudentProfile, dtype: str | None = None):
     builder = find_model_class(folder, profile)
     for path in weight_files(folder):
         check_whole(path)
-    trust = {"trust_remote_code": True} if profile.trust_remote_code else {}
-    model, report = builder.from_pretrained(folder, dtype=getattr(torch, dtype or profile.dtype), local_files_only=True,
-                                            use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True, **trust)
+    kind = getattr(torch, dtype or profile.dtype)
+    more = four_bit_settings(kind) if in_4bit else {}
+    more |= {"trust_remote_code": True} if profile.trust_remote_code else {}
+    model, report = builder.from_pretrained(folder, dtype=kind, local_files_only=True, use_safetensors=True,
+                                            output_loading_info=True, ignore_mismatched_sizes=True, **more)
     check_loaded(folder, report)
     if profile.end:
         lead_with(model, token_id(folder, profile.end))
     model.get_encoder(modality="image").register_forward_pre_hook(match_pixels, with_kwargs=True)
     use_packed_attention(model)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    if not in_4bit:  # weights in 4 bits are on the GPU, and can't be moved
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return model.eval()
 
 
 def match_pixels(tower, args: tuple, kwargs: dict) -> tuple[tuple, dict]:

@@ -55,7 +55,7 @@ def test_all_problems_are_named_at_once_with_what_is_allowed(values):
         "teachers.api.request.timeout: -1.0: input should be greater than 0",
         "teachers.tesseract.page_segmentation: 14: ",
         "evaluate.readers.tuned.reader.typo: unknown; allowed here: type",
-        "teacher: 'nobody': no such profile; teachers has: api, rapidocr, service, tesseract, text-layer",
+        "teacher: 'nobody': no such profile; teachers has: api, local, rapidocr, service, tesseract, text-layer",
         "student: 'huge': no such profile; students has: ",
     ):
         assert sum(problem.startswith(line) for problem in found) == 1, (line, found)

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import draw_line
+from PIL import Image
 
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.teachers import Local
@@ -42,6 +44,24 @@ def test_a_torn_image_alone_fails(student, pages, capfd):
     assert readings.keys() == {page.page_id for page in pages}
     output = capfd.readouterr().out
     assert all(f"{name}: not read: " in output for name in ("p1", "p2", "p3"))
+
+
+def test_an_image_that_breaks_its_batch_fails_alone(student, pages, tmp_path, capfd):
+    image = tmp_path / "odd.png"
+    Image.new("L", (3, 400), 255).save(image)  # its processor makes a line of it that has no height
+    odd = Page("odd", image, "0")
+    readings = read(open_student(student, batch_size=8), [*pages, odd])
+    assert readings.pop("odd").problem.startswith("ValueError: ")
+    assert "odd: not read: ValueError: " in capfd.readouterr().out
+    assert readings == read(open_student(student, batch_size=8), pages)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_four_bits_want_a_gpu(student, pages):
+    reader = open_student(student, load_in_4bit=True)
+    assert reader.identity != open_student(student).identity
+    with pytest.raises(ValueError, match="load_in_4bit: wants an NVIDIA GPU with CUDA, and there is none here; set load_in_4bit: false"):
+        list(reader.read(pages))
 
 
 def test_batches_leave_the_answers(student, pages):

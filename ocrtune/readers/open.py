@@ -37,4 +37,4 @@ def open_reader(profile: Profile, prompts: Mapping[str, Mapping[str, str]] | Non
         return ServiceReader(profile)
     from ocrtune.readers.student import StudentReader
 
-    return StudentReader(Path(profile.model), profile)
+    return StudentReader(Path(profile.model), profile, profile.load_in_4bit)

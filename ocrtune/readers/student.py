@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from ocrtune.contract import check_contract
 from ocrtune.downloads import fetch_student
 from ocrtune.params.students import StudentProfile
 from ocrtune.reading import Page, Reading
-from ocrtune.vlm import generate_texts, load_model, load_processor, open_image, weights_digest
+from ocrtune.vlm import generate_texts, load_model, load_processor, open_image, prompt_text, weights_digest
 
 WINDOW = 16  # batches of pages that are sorted by shape together: those of one shape waste no padding
 
@@ -16,22 +17,29 @@ WINDOW = 16  # batches of pages that are sorted by shape together: those of one 
 class StudentReader:
     """A local vision-language model. Pages of one width are read together: padding costs time."""
 
-    def __init__(self, folder: Path, profile: StudentProfile):
+    def __init__(self, folder: Path, profile: StudentProfile, in_4bit: bool = False):
         fetch_student(folder, profile)
         check_contract(folder, profile)
-        self.folder, self.profile = folder, profile
+        self.folder, self.profile, self.in_4bit = folder, profile, in_4bit
         self.identity = {
             "type": "student", "weights": weights_digest(folder), "prompt": profile.prompt, "image": profile.image,
             "dtype": profile.dtype, "max_new_tokens": profile.max_new_tokens,
             **({"repeat_guard": profile.repeat_guard.model_dump()} if profile.repeat_guard else {}),
+            **({"load_in_4bit": True} if in_4bit else {}),
         }
 
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
         """Draw pages as far as a window reaches, and read these before drawing more: a long run gives answers from the start."""
         waiting, loaded = iter(pages), None
         while window := list(islice(waiting, WINDOW * self.profile.batch_size)):
-            loaded = loaded or (load_model(self.folder, self.profile), load_processor(self.folder, self.profile))
+            loaded = loaded or self.load()
             yield from self.read_window(window, *loaded)
+
+    def load(self) -> tuple:
+        """Return model and processor; a prompt that the model can't be given is a `ValueError` before any page is drawn."""
+        processor = load_processor(self.folder, self.profile)
+        prompt_text(processor, self.profile.prompt)
+        return load_model(self.folder, self.profile, in_4bit=self.in_4bit), processor
 
     def read_window(self, window: list[Page], model, processor) -> Iterator[tuple[Page, Reading]]:
         from PIL import Image
@@ -54,7 +62,23 @@ class StudentReader:
                 except ValueError as error:
                     print(f"{page.page_id}: not read: {error}", flush=True)
                     yield page, Reading("", "error", str(error))
-            if images:
-                answers = generate_texts(model, processor, list(images.values()), self.profile)
-                for page, (text, finish_reason) in zip(images, answers, strict=True):
-                    yield page, Reading(text, finish_reason)
+            yield from self.read_batch(images, model, processor)
+
+    def read_batch(self, images: dict[Page, Any], model, processor) -> Iterator[tuple[Page, Reading]]:
+        """Read images together; where one breaks the batch, by its shape or by the memory that it takes, each is read alone."""
+        if not images:
+            return
+        try:
+            answers = generate_texts(model, processor, list(images.values()), self.profile)
+        except (ValueError, RuntimeError) as error:
+            problem = f"{type(error).__name__}: {error}".split("\n")[0]
+        else:
+            for page, (text, finish_reason) in zip(images, answers, strict=True):
+                yield page, Reading(text, finish_reason)
+            return
+        for page, image in images.items():
+            if len(images) > 1:
+                yield from self.read_batch({page: image}, model, processor)
+            else:
+                print(f"{page.page_id}: not read: {problem}", flush=True)
+                yield page, Reading("", "error", problem)
