@@ -2,6 +2,7 @@
 
 import hashlib
 
+from ocrtune.near_duplicates import find_text_twins
 from ocrtune.params.split import SplitParams
 
 
@@ -18,3 +19,23 @@ def choose_split(doc_id: str, params: SplitParams) -> str:
     if share < params.test:
         return "test"
     return "val" if share < params.test + params.val else "train"
+
+
+def take_out_twins(dealt: dict[str, list[dict]], least: float) -> list[dict]:
+    """Take documents out of train and val that say nearly the same as one of test (or, of train, one of val).
+
+    Test keeps its place, so that a document added later never moves it. Returns the refused rows with their reason.
+    """
+    refused = []
+    twins = {}
+    for twin in find_text_twins(dealt, least):
+        twins.setdefault((twin.other_id, twin.other_split), twin)
+    for name, part in dealt.items():
+        found = [(row, twins.get((row["doc_id"], name))) for row in part]
+        dealt[name] = [row for row, twin in found if twin is None]
+        refused += [{"page_id": row["page_id"],
+                     "reason": f"taken out of {name}: {twin.likeness:.0%} the same as {twin.doc_id} of {twin.split}"}
+                    for row, twin in found if twin is not None]
+    if twins:
+        print(f"  {len(refused)} pages of {len(twins)} documents taken out: nearly the same as documents of test or val")
+    return refused

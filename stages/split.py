@@ -10,8 +10,8 @@ import typer
 
 
 def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
-    """Write train, val and test; a page with neither label nor gold text, or that people rejected (gold text null), is refused."""
-    from ocrtune.dealing import choose_split
+    """Write train, val and test, and refused.jsonl: pages without label or rejected by a person (gold text null), near-duplicates."""
+    from ocrtune.dealing import choose_split, take_out_twins
     from ocrtune.params.load import load_section
     from ocrtune.params.split import SplitParams
     from ocrtune.rows import check_counts, index_rows, read_rows, write_rows
@@ -26,19 +26,22 @@ def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
         raise ValueError(f"{labels}: {unknown[0]} and {len(unknown) - 1} more are no pages of {pages}; run teacher_label again")
     checked = index_rows(read_rows(gold, ("sha256", "text")), "sha256", str(gold))
     dealt: dict[str, list[dict]] = {"train": [], "val": [], "test": []}
-    refused, golden = 0, set()
+    refused, golden = [], set()
     for page_id, row in rows.items():
         origin = "gold" if row["sha256"] in checked else origins.get(page_id)
         if origin == "gold" and checked[row["sha256"]]["text"] is None:  # a person looked: it can't be used
             origin = None
             golden.add(row["sha256"])
         if origin is None:
-            refused += 1
+            refused.append({"page_id": page_id, "reason": "a person rejected it" if row["sha256"] in golden else "neither label nor gold"})
             continue
         golden |= {row["sha256"]} & checked.keys()
         text = checked[row["sha256"]]["text"] if origin == "gold" else texts[page_id]
         dealt[choose_split(row["doc_id"], params)].append(
             {"page_id": page_id, "doc_id": row["doc_id"], "image": f"../{pages.name}/{row['image']}", "text": text, "origin": origin})
+    if params.max_likeness is not None:
+        refused += take_out_twins(dealt, params.max_likeness)
+    write_rows(splits / "refused.jsonl", refused)
     for name, part in dealt.items():
         write_rows(splits / f"{name}.jsonl", part)
         documents, gold_rows = {row["doc_id"] for row in part}, sum(row["origin"] == "gold" for row in part)
@@ -46,7 +49,7 @@ def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
     if len(golden) < len(checked):
         print(f"  {gold}: {len(checked) - len(golden)} of {len(checked)} rows belong to no image of {pages}: "
               "rendered otherwise now (dpi, unit, format), or gone")
-    check_counts("split", len(rows), sum(map(len, dealt.values())), refused)
+    check_counts("split", len(rows), sum(map(len, dealt.values())), len(refused))
 
 
 def main(

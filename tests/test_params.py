@@ -43,7 +43,7 @@ def test_all_problems_are_named_at_once_with_what_is_allowed(values):
     found = problems(values)
     for line in (
         "splitt: unknown section; allowed: ",
-        "split.tets: unknown; allowed here: salt, test, val",
+        "split.tets: unknown; allowed here: max_likeness, salt, test, val",
         "train.lora.alhpa: unknown; allowed here: alpha, dropout, experts, r",
         "train.seed: '7': ",
         "train.mode: 'eyes': input should be 'vision', 'llm' or 'both'",

@@ -52,7 +52,8 @@ def test_every_labelled_page_is_dealt_once_and_documents_stay_whole(project, cap
     assert sum(map(len, documents)) == len(set.union(*documents)) == 60
     assert all(part == sorted(part, key=lambda row: row["page_id"]) for part in dealt().values())
     assert all(path.read_bytes() == content for path, content in before.items())
-    assert {path for path in Path().rglob("*") if path.is_file()} - before.keys() == {FOLDERS[3] / f"{name}.jsonl" for name in NAMES}
+    written = {path for path in Path().rglob("*") if path.is_file()} - before.keys()
+    assert written == {FOLDERS[3] / f"{name}.jsonl" for name in (*NAMES, "refused")}
     assert "split: 120 in, 120 out, 0 refused" in capsys.readouterr().out
 
 
@@ -161,3 +162,23 @@ def test_the_origin_says_whose_text_it_is(project):
     main(*FOLDERS)
     origins = {row["doc_id"]: row["origin"] for part in dealt().values() for row in part}
     assert origins == {"d0": "text_layer", "d1": "teacher", "d2": "text_layer", "d3": "teacher"}
+
+
+def test_what_says_nearly_the_same_as_a_test_document_is_taken_out_of_train(project, capsys):
+    make_corpus(40, pages=1)
+    main(*FOLDERS)
+    found = places()
+    test, train = (next(doc_id for doc_id in sorted(found) if found[doc_id] == name) for name in ("test", "train"))
+    letter = "Dear Papa, I have the honour to report that the pig has been found in the vestry, and that it is well. " * 2
+    labels = {row["doc_id"]: row["text"] for part in dealt().values() for row in part}
+    labels |= {test: letter + "Yours, Rex", train: letter.upper() + "**Yours**, R."}
+    write_rows(FOLDERS[1] / "labels.jsonl", [{"page_id": f"{doc_id}_p1", "text": text} for doc_id, text in labels.items()])
+    main(*FOLDERS)
+    assert places() == {doc_id: name for doc_id, name in found.items() if doc_id != train}
+    (refused,) = read_rows(FOLDERS[3] / "refused.jsonl")
+    assert refused["page_id"] == f"{train}_p1" and f"the same as {test} of test" in refused["reason"]
+    assert "split: 40 in, 39 out, 1 refused" in capsys.readouterr().out
+    project.params["split"]["max_likeness"] = None
+    project.save()
+    main(*FOLDERS)
+    assert places() == found

@@ -10,6 +10,7 @@ class SplitParams(Section):
 
     val: float = Field(ge=0, lt=1, description="share of documents")
     test: float = Field(gt=0, lt=1, description="share of documents")
+    max_likeness: float | None = Field(default=None, gt=0, le=1, description="share of runs of four words that two documents may share")
     salt: str = Field(default="", description="another word, another deal")
 
     @model_validator(mode="after")
