@@ -21,8 +21,6 @@ LAYOUT = {"deepseek-ocr": "deepseek-document"}  # what a document's answer needs
 
 def local_profile(values: dict[str, Any], folder: Path) -> Local:
     """Return the profile of a student's folder: that of the student it was made of, of one named like it, or the chosen one."""
-    if not (folder / "config.json").is_file():
-        raise ValueError(f"{folder}: no model here; expected config.json, *.safetensors, tokenizer and processor")
     contract = folder / CONTRACT
     try:
         made_of = json.loads(contract.read_bytes())["student"] if contract.is_file() else None
@@ -58,6 +56,8 @@ def choose_profile(values: dict[str, Any], name: str | None, model: str | None, 
         processing = "deepseek-ocr" if "deepseek-ocr" in model.lower() else "default"
         return f"{model} at {base_url}", Api(base_url=base_url, model_name=model, postprocess=processing)
     if model:
+        if not (Path(model) / "config.json").is_file():  # a student by its name is fetched on first use, a mistyped folder is not
+            raise ValueError(f"{model}: no model here; expected config.json, *.safetensors, tokenizer and processor")
         return model, local_profile(values, Path(model))
     if name:
         return name, find_profile(values, name)

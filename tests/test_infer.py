@@ -67,7 +67,9 @@ def test_a_folder_becomes_markdown(infer):
     assert Path("output/a.md").read_text() == "\n".join(TEXTS) + "\n\nSecond page\n\n<!-- page 3 not read: no text layer -->\n"
     assert Path("output/deep/b.md").read_text() == "Title\n\nOne\nTwo\nThree\nFour\nFive\n"
     assert "infer: 2 documents written, 3 pages read, 1 refused" in err
-    assert sorted(path.name for path in Path("output").rglob("*") if path.is_file()) == ["a.md", "b.md"]
+    assert sorted(path.name for path in Path("output").rglob("*") if path.is_file()) == ["a.md", "b.md", "refused.jsonl"]
+    assert [json.loads(line) for line in Path("output/refused.jsonl").read_text().splitlines()] == [
+        {"file": "in/a.pdf", "page": 3, "reason": "no text layer"}]
     assert sorted(path.name for path in Path().iterdir()) == [".readings", "in", "output", "params.yaml"]
 
 
@@ -115,6 +117,8 @@ def test_damage_is_told_and_the_rest_is_read(infer):
     assert Path("output/good.md").read_text() == "Good\n"
     for reason in ("in/bad.pdf: ", "in/fake.png: neither a PDF nor an image", "in/empty.pdf: empty file", "1 documents written"):
         assert reason in err
+    assert sorted(path.name for path in Path("output").iterdir()) == ["good.md", "refused.jsonl"]
+    infer("in/good.pdf", reader="text-layer")
     assert [path.name for path in Path("output").iterdir()] == ["good.md"]
 
 
@@ -122,11 +126,12 @@ def test_nothing_to_read_is_an_error(infer):
     Path("empty").mkdir()
     status, _, err = infer("empty", reader="text-layer")
     assert (status, "empty: no PDF or image in this folder; 0 other files" in err) == (1, True)
+    draw_line(Path("a.png"), "A")
     for sources, options, message in (
         ((), {}, "nothing to read: name PDFs"), (("absent.pdf",), {"reader": "text-layer"}, "absent.pdf: no such file or folder"),
         (("empty",), {"reader": "nobody"}, "reader 'nobody': unknown; params.yaml has: base, tuned, text-layer"),
-        (("empty",), {}, "models/base/tiny: no model here"), 
-            (("empty",), {"model": "empty"}, "empty: no model here"), (("empty",), {"reader": "api", "model": "x"}, "give one of --reader"),
+        (("a.png",), {}, "models/base/tiny: no model here"),
+        (("empty",), {"model": "empty"}, "empty: no model here"), (("empty",), {"reader": "api", "model": "x"}, "give one of --reader"),
         (("empty",), {"base_url": "http://127.0.0.1:1/v1"}, "--base_url needs --model"),
         (("empty",), {"reader": "text-layer", "task": "ocr"}, "text-layer is no model that could be asked"),
         (("empty",), {"reader": "api", "task": "invoce"}, "task 'invoce': unknown; there are: document (the model's own), ocr"),

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 CONSOLE = Path("-")
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}]"  # pages a second however slow, and time left
+SHOWN = 20  # refused rows; all of them stand in refused.jsonl
 FREE = "--prompt"  # the name of a task given in words
 
 
@@ -77,7 +79,7 @@ def transcribe(documents: list, refused: list[dict], counts: dict[str, int], rea
         refused += lost
         num_pages = sum(plan.num_pages for plan in planned)
         print(f"infer: {len(planned)} documents, {num_pages} pages", file=sys.stderr)
-        with tqdm(total=num_pages, desc="infer", unit=" pages", mininterval=1) as progress:
+        with tqdm(total=num_pages, desc="infer", unit=" pages", mininterval=1, bar_format=BAR) as progress:
             run = Transcription(planned, folder, keep_images, take, progress.update)
             try:
                 run.run(reader, open_store(), workers, params)
@@ -86,13 +88,19 @@ def transcribe(documents: list, refused: list[dict], counts: dict[str, int], rea
                 files.finish()
 
 
-def report(counts: dict[str, int], refused: list[dict], num_left_out: int) -> None:
-    """Print what was read and what not."""
-    for row in refused[:20]:
+def report(counts: dict[str, int], refused: list[dict], num_left_out: int, output: Path) -> None:
+    """Say what was read and what not, the latter in the output's refused.jsonl, too."""
+    from ocrtune.rows import write_rows
+
+    if output != CONSOLE:
+        (output / "refused.jsonl").unlink(missing_ok=True)
+        if refused:
+            write_rows(output / "refused.jsonl", sorted(refused, key=lambda row: (row["file"], row["page"] or 0)), key=None)
+    for row in refused[:SHOWN]:
         page = f", page {row['page']}" if row["page"] else ""
         print(f"  not read: {row['file']}{page}: {row['reason']}", file=sys.stderr)
-    if len(refused) > 20:
-        print(f"  and {len(refused) - 20} more", file=sys.stderr)
+    if len(refused) > SHOWN:
+        print(f"  and {len(refused) - SHOWN} more", file=sys.stderr)
     if counts["cut"]:
         print(f"  {counts['cut']} pages hold a text that was cut off: the reader came to its limit (max_tokens)", file=sys.stderr)
     if num_left_out:
@@ -123,7 +131,7 @@ def infer(job: Job, params) -> int:
         print("\ninfer: stopped. Whole documents are written, what was read is kept: the same command goes on from there", file=sys.stderr)
         return 130
     finally:
-        report(counts, refused, files.num_left_out)
+        report(counts, refused, files.num_left_out, job.output)
     return 1 if refused else 0
 
 
