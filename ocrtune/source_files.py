@@ -10,7 +10,7 @@ from pathlib import Path
 from ocrtune.media_types import SUFFIXES, sniff_media_type
 
 PDF = "application/pdf"
-PAGE_NAME = re.compile(r"(?P<name>.+)_p(?P<page>\d{1,6})(?:_[lb](?P<part>\d{1,6}))?")  # as pdf2img names images
+PAGE_NAME = re.compile(r"(?P<name>.+)_p(?P<page>0*[1-9]\d{0,5})(?:_[lb](?P<part>\d{1,6}))?")  # as pdf2img names images
 HEAD = 2048  # bytes that tell a file's type
 OUR_SUFFIXES = {*SUFFIXES.values(), ".jpeg", ".tiff", ".jp2k", ".j2k"}
 

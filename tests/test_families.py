@@ -20,6 +20,7 @@ from ocrtune.vlm import encode_pages, load_model, load_processor, open_image, pr
 from stages.evaluate import main as evaluate
 from stages.merge import main as merge
 from stages.train import main as train
+from tools.infer import main as infer
 from tools.make_tiny import IMAGE, make_tiny
 
 STUDENTS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["students"]
@@ -70,13 +71,14 @@ def corpus(project, miniatures, request) -> tuple[Project, str]:
     family = request.param
     (BASE / family).parent.mkdir(parents=True)
     (BASE / family).symlink_to(miniatures(family))
-    rows = [page_row(PAGES, "doc", number, text, width) for number, (text, width) in enumerate(zip(TEXTS, SIZES, strict=True))]
+    rows = [page_row(PAGES, "doc", number, text, width) for number, (text, width) in enumerate(zip(TEXTS, SIZES, strict=True), 1)]
     write_rows(PAGES / "pages.jsonl", rows)
     examples = [{"page_id": row["page_id"], "doc_id": "doc", "image": f"../pages/{row['image']}", "text": row["text_layer"],
                  "origin": "gold"} for row in rows]
     for name in ("train", "val", "test"):
         write_rows(SPLITS / f"{name}.jsonl", examples)
-    write_rows(DOCUMENTS / "documents.jsonl", [{"doc_id": "doc", "file": "files/doc.pdf", "url": "doc.pdf"}], "doc_id")
+    write_rows(DOCUMENTS / "documents.jsonl", [{"doc_id": "doc", "file": "files/doc.pdf", "url": "doc.pdf",
+                                                 "media_type": "application/pdf"}], "doc_id")
     write_rows(CANARY / "canary.jsonl", [{"page_id": row["page_id"], "image": f"../pages/{row['image']}", "text": row["text_layer"],
                                           "sha256": row["sha256"]} for row in rows[:1]])
     project.params["student"] = family
@@ -113,6 +115,10 @@ def test_a_family_is_trained_merged_and_reads(corpus):
         evaluate(reader, folder, DOCUMENTS, PAGES, SPLITS, CANARY, *(Path(f"{reader}.{kind}") for kind in ("jsonl", "json", "csv")))
         predictions = [json.loads(line) for line in Path(f"{reader}.jsonl").read_text().splitlines()]
         assert {row["finish_reason"] for row in predictions} <= {"stop", "length"}
+    with pytest.raises(SystemExit) as done:
+        infer(images=[PAGES / "images"], output=Path("read"), form="json")
+    assert done.value.code == 0
+    assert [row["text"] for row in json.loads(Path("read/infer.json").read_text())] == [row["text"].strip("\n") for row in predictions]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -196,7 +202,7 @@ def test_a_familys_projector_is_told_apart_even_inside_its_vision_tower(miniatur
         parameter_targets(model, "llm", experts=True)
 
 
-@pytest.mark.parametrize("corpus", ["deepseek-ocr", "deepseek-ocr-2"], indirect=True)
+@pytest.mark.parametrize("corpus", FAMILIES, indirect=True)
 def test_a_training_that_goes_on_ends_with_the_same_bytes(corpus):
     """peft would lose half of DeepSeek-OCR-2's adapter on the way back from the checkpoint."""
     project, family = corpus

@@ -39,14 +39,15 @@ def test_a_folder_is_told_by_content(tmp_path):
 
 
 def test_images_of_one_text_are_put_together(tmp_path):
-    for name in ("book_p10", "book_p2", "book_p1", "list_p1_l002", "list_p1_l001", "list_p2_b001", "_p1", "x_p", "sub/book_p1"):
+    for name in ("book_p10", "book_p2", "book_p1", "list_p1_l002", "list_p1_l001", "list_p2_b001", "_p1", "x_p", "x_p0", "sub/book_p1"):
         write(tmp_path / f"{name}.png")
     documents, refused = find_documents([(tmp_path, "image/")])
     assert refused == []
     assert names(documents) == {
         "book": [("book_p1.png", 1, None), ("book_p2.png", 2, None), ("book_p10.png", 10, None)],
         "list": [("list_p1_l001.png", 1, 1), ("list_p1_l002.png", 1, 2), ("list_p2_b001.png", 2, 1)],
-        "_p1": [("_p1.png", None, None)], "x_p": [("x_p.png", None, None)], "sub/book": [("book_p1.png", 1, None)],
+        "_p1": [("_p1.png", None, None)], "x_p": [("x_p.png", None, None)], "x_p0": [("x_p0.png", None, None)],
+        "sub/book": [("book_p1.png", 1, None)],
     }  # fmt: skip
 
 
