@@ -40,8 +40,9 @@ class Budget:
 class Account:
     """What one reader spends of a budget, and what the log hears of it.
 
-    Pages in flight are reckoned at the dearest page known, so that the limit holds when their answers are in. Where none
-    is known, one page is asked for alone first.
+    Pages in flight are reckoned at their worst, so that the limit holds when their answers are in: as many answers as the reader
+    asks for at most (`attempts`), each as long as allowed (`max_completion`, None: no bound) and with the longest prompt known.
+    Where none is known, one page is asked for alone first.
     """
 
     def __init__(self, budget: Budget, reader: Reader, tally: Tally | None, folder: Path):
@@ -52,6 +53,7 @@ class Account:
         if self.limits_tokens and budget.max_cost is not None and self.prices is None:
             raise BudgetError("this reader has no prices: max_cost can't be held; give its profile prices, or set max_tokens")
         self.most = self.tally.most_tokens
+        self.attempts, self.max_completion = getattr(reader, "attempts", 1), getattr(reader, "max_completion", None)
         self.in_flight = self.num_read = self.num_failed = 0
         self.tokens = [0, 0]
         self.cost = 0.0
@@ -63,12 +65,18 @@ class Account:
         prices = (self.prices.prompt_per_million, self.prices.completion_per_million) if self.prices else (0, 0)
         return sum(count * price for count, price in zip(tokens, prices, strict=True)) / 1e6
 
+    def worst(self) -> tuple[int, int]:
+        """Return the tokens of prompt and completion that a page may take; none where no limit hangs on them."""
+        if not self.limits_tokens:
+            return 0, 0
+        prompt, completion = self.most
+        return self.attempts * prompt, self.attempts * (completion if self.max_completion is None else self.max_completion)
+
     def has_room(self, pages: int = 1) -> bool:
         """Return whether so many pages more may be in flight."""
         if self.limits_tokens and not any(self.most) and pages > 1:
             return False
-        tokens = sum(self.most) if self.limits_tokens else 0
-        return self.budget.allows(pages, pages * tokens, pages * self.price(self.most))
+        return self.budget.allows(pages, pages * sum(self.worst()), pages * self.price(self.worst()))
 
     def admit(self, pages: Iterable[Page]) -> Iterator[Page]:
         """Yield pages as long as the budget has room for them and for all that are in flight."""

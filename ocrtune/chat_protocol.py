@@ -75,7 +75,7 @@ def parse_messages(messages: list) -> tuple[Any, str]:
 
 def open_data_uri(url: Any):
     """Return the image in a data URI (RFC 2397), as RGB; an address is not followed: who asks can fetch."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     head, _, data = url.partition(",") if isinstance(url, str) else ("", "", "")
     if not re.fullmatch(r"data:image/[\w.+-]+;base64", head):
@@ -84,7 +84,8 @@ def open_data_uri(url: Any):
         with Image.open(io.BytesIO(base64.b64decode(data, validate=True))) as image:
             return image.convert("RGB")
     except (OSError, ValueError, SyntaxError, binascii.Error, Image.DecompressionBombError) as error:
-        raise RequestError(400, f"image_url: not an image that opens: {error}") from None
+        why = "" if isinstance(error, UnidentifiedImageError) else f": {error}"  # it would tell an address in our memory
+        raise RequestError(400, f"image_url: not an image that opens{why}") from None
 
 
 def completion(request_id: str, model_name: str, text: str, finish_reason: str, tokens: tuple[int, int]) -> dict:

@@ -114,5 +114,6 @@ def ask(reader: Reader, wanted: dict[bytes, Page], readings: Readings, title: st
         account.log()
     print(f"{title}: {account.summary()}", flush=True)
     if left:
+        worst = f"; one may take up to {sum(account.worst()):,} tokens" if account.limits_tokens else ""
         raise BudgetError(f"{title}: teacher_label.budget ({budget}) is used up: {len(wanted) - len(left)} of {len(wanted)} pages read, "
-                          f"{len(left)} to go. What was read is kept: run again for the next pages, or raise the budget")
+                          f"{len(left)} to go{worst}. What was read is kept: run again for the next pages, or raise the budget")

@@ -72,12 +72,39 @@ def test_a_long_run_writes_to_the_log_on_its_way(tmp_path, monkeypatch):
 @pytest.mark.parametrize("slots", [1, 4, 64])
 def test_the_limit_holds_and_the_next_run_goes_on(tmp_path, budget, first, slots):
     reader = PaidReader(slots)
-    with pytest.raises(BudgetError, match=rf"is used up: {first} of 12 pages read, {12 - first} to go. What was read is kept: run again"):
+    with pytest.raises(BudgetError, match=rf"is used up: {first} of 12 pages read, {12 - first} to go.* What was read is kept: run again"):
         read_pages(reader, make_pages(12), Store(tmp_path), "teacher", Budget(**budget))
     assert len(reader.asked) == first
     reader = PaidReader(slots)
     readings = read_pages(reader, make_pages(12), Store(tmp_path), "teacher")
     assert (len(reader.asked), len(readings)) == (12 - first, 12)
+
+
+@pytest.mark.parametrize("slots", [1, 4, 64])
+@pytest.mark.parametrize("limit", [{"max_tokens": 5_000}, {"max_cost": 0.03}])
+def test_the_limit_holds_where_later_pages_are_asked_for_thrice_and_answered_at_length(tmp_path, slots, limit):
+    class Worse(PaidReader):
+        attempts, max_completion = 3, 400
+        spent = (0, 0)
+
+        def read(self, pages):
+            for page, _ in super().read(pages):
+                self.spent = (self.spent[0] + 300, self.spent[1] + 1200)
+                yield page, Reading("text", tokens=(300, 1200))
+
+    class First(Worse):
+        def read(self, pages):
+            for page, _ in super().read(pages):
+                yield page, Reading("text", tokens=(100, 10))
+
+    store, reader = Store(tmp_path), Worse(slots)
+    read_pages(First(), make_pages(1), store, "teacher")  # what is known of a page before is a hundred and ten tokens
+    with pytest.raises(BudgetError, match="one may take up to 2,100 tokens"):
+        read_pages(reader, make_pages(50), store, "teacher", Budget(**limit))
+    prompt, completion = reader.spent
+    assert prompt + completion > 0
+    assert prompt + completion <= limit.get("max_tokens", 10**9)
+    assert (2 * prompt + 10 * completion) / 1e6 <= limit.get("max_cost", 10**9)
 
 
 def test_a_budget_is_shared_by_the_readers_of_a_run(tmp_path):

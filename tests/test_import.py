@@ -40,7 +40,7 @@ def run_stages(project) -> list[dict]:
     return [json.loads(line) for name in ("train", "val", "test") for line in Path(f"data/splits/{name}.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize(("unit", "options", "origin"), [("line", (), "teacher"), ("page", ("--gold", "data/gold.jsonl"), "gold")])
+@pytest.mark.parametrize(("unit", "options", "origin"), [("line", (), "text_layer"), ("page", ("--gold", "data/gold.jsonl"), "gold")])
 def test_imported_lines_become_examples(project, unit, options, origin):
     make_rows(project.folder)
     project.params["crawl"]["folder"] = "documents"

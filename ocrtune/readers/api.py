@@ -29,6 +29,7 @@ class ApiReader:
         self.profile, self.prompt, self.prices = profile, prompt, profile.prices
         settings = profile.generation
         self.temperatures = [settings.temperature, *settings.retry_temperatures]
+        self.attempts, self.max_completion = len(self.temperatures), settings.max_tokens  # a budget reckons with both
         self.identity = {
             "type": "api", "model": profile.model_name, "system": prompt.system, "user": prompt.user,
             "image": profile.image.model_dump(), **settings.model_dump(),

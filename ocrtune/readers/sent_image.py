@@ -19,7 +19,7 @@ def prepare_image(path: Path, sizing: ImageSizing) -> tuple[str, bytes]:
     A PNG or JPEG within them is not touched, nor looked into. All else becomes gray or RGB: a JPEG where it was one, else a PNG.
     A file that is no image is a `Trouble` of kind `image`.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = None  # `LARGEST_PIXELS` judges the size, before pixels are read
     try:
@@ -36,7 +36,9 @@ def prepare_image(path: Path, sizing: ImageSizing) -> tuple[str, bytes]:
                     return draw(image, size, sizing.jpeg_quality)
             return draw(image, size, sizing.jpeg_quality)
     except (OSError, ValueError, SyntaxError, EOFError) as error:  # what Pillow raises for torn and false images
-        problem = error.strerror if isinstance(error, OSError) and error.strerror else f"not an image that opens: {error}"
+        # Where Pillow knows no kind of image it names its argument, an address in memory: another with each run.
+        why = "" if isinstance(error, UnidentifiedImageError) else f": {error}"
+        problem = error.strerror if isinstance(error, OSError) and error.strerror else f"not an image that opens{why}"
         raise Trouble(f"{path.name}: {problem}", "image") from None
 
 
