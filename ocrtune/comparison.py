@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrtune.paired import Outcomes, count_outcomes, draw_rates, percentile_interval, sign_flip_p, smallest_effect
+from ocrtune.paired import Outcomes, count_outcomes, draw_rates, holm, percentile_interval, sign_flip_p, smallest_effect
 from ocrtune.rates import error_rate
 from ocrtune.rows import write_text
 from ocrtune.scored_readers import FIGURES, ScoredReader
@@ -20,7 +20,7 @@ ORIGINS = {"teacher": "the teacher's labels", "gold": "gold (checked by people)"
 
 @dataclass(frozen=True)
 class Difference:
-    """Candidate less baseline in pooled CER; `interval` and `smallest` are None where there are fewer than two documents.
+    """A reader less the baseline in pooled CER; `interval` and `smallest` are None where there are fewer than two documents.
 
     `smallest` is the smallest difference that so many documents would have shown (`ocrtune.paired.smallest_effect`).
     """
@@ -70,13 +70,16 @@ class Document:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Readers over the same pages: baseline first, candidate second. `intervals`: of each reader's pooled CER."""
+    """Readers over the same pages: baseline first, candidate second.
+
+    `intervals`: of each reader's pooled CER; `differences`: of each reader from the baseline, which has none.
+    """
 
     readers: list[ScoredReader]
     documents: list[Document]
     cers: list[float]
     intervals: list[tuple[float, float] | None]
-    difference: Difference
+    differences: list[Difference]
     confidence: float
     slices: list[SliceTest]
     bounds: list[Bound]
@@ -90,6 +93,17 @@ class Comparison:
     def candidate(self) -> ScoredReader:
         """The reader in question."""
         return self.readers[1]
+
+    @property
+    def difference(self) -> Difference:
+        """Candidate less baseline."""
+        return self.differences[0]
+
+    @property
+    def further(self) -> list[tuple[ScoredReader, Difference, float]]:
+        """The other readers, each with its difference from the baseline and the p-value adjusted for their number (Holm)."""
+        differences = self.differences[1:]
+        return list(zip(self.readers[2:], differences, holm([difference.p_value for difference in differences]), strict=True))
 
     @property
     def num_pages(self) -> int:
@@ -149,20 +163,22 @@ def compare_readers(readers: list[ScoredReader], params) -> Comparison:
     edits, lengths = [document.edits for document in documents], [document.reference_chars for document in documents]
     cers = [error_rate(sum(counts), sum(lengths)) for counts in zip(*edits, strict=True)]
     intervals: list[tuple[float, float] | None] = [None] * len(readers)
-    interval = smallest = None
+    gaps: list = [None] * len(readers)
     if len(documents) > 1:
         rates = draw_rates(edits, lengths, params.draws, params.seed)
         intervals = [percentile_interval(column, params.confidence) for column in rates.T]
-        interval = percentile_interval(rates[:, 1] - rates[:, 0], params.confidence)
-        smallest = smallest_effect(rates[:, 1] - rates[:, 0], params.confidence)
-    before, after, *_ = zip(*edits, strict=True)
-    pages = [[count_page_edits(row) for row in reader.rows.values()] for reader in readers[:2]]
-    difference = Difference(
-        absolute=cers[1] - cers[0], relative=(cers[1] - cers[0]) / cers[0] if cers[0] else None, interval=interval,
-        p_value=sign_flip_p(before, after, params.draws, params.seed), smallest=smallest,
-        documents=count_outcomes(before, after), pages=count_outcomes(*pages))
+        gaps = [column - rates[:, 0] for column in rates.T]
+    by_document = list(zip(*edits, strict=True))
+    by_page = [[count_page_edits(row) for row in reader.rows.values()] for reader in readers]
+    differences = [Difference(
+        absolute=cers[place] - cers[0], relative=(cers[place] - cers[0]) / cers[0] if cers[0] else None,
+        interval=None if gaps[place] is None else percentile_interval(gaps[place], params.confidence),
+        p_value=sign_flip_p(by_document[0], by_document[place], params.draws, params.seed),
+        smallest=None if gaps[place] is None else smallest_effect(gaps[place], params.confidence),
+        documents=count_outcomes(by_document[0], by_document[place]), pages=count_outcomes(by_page[0], by_page[place]))
+        for place in range(1, len(readers))]
     slices = compare_slices(readers, params.draws, params.confidence, params.seed)
-    comparison = Comparison(readers, documents, cers, intervals, difference, params.confidence, slices, [])
+    comparison = Comparison(readers, documents, cers, intervals, differences, params.confidence, slices, [])
     comparison.bounds.extend(measure_bounds(comparison, params.gate))
     return comparison
 
@@ -183,19 +199,15 @@ def list_figures(comparison: Comparison) -> dict:
 
     Against a teacher's labels the names say agreement instead of CER (`ocrtune.summaries.name_rates`).
     """
-    difference = comparison.difference
     origins = {row["origin"] for row in comparison.baseline.rows.values()}
     figures: dict = {"num_pages": comparison.num_pages, "num_documents": len(comparison.documents),
                      "reference_chars": comparison.reference_chars}
     for reader, interval in zip(comparison.readers, comparison.intervals, strict=True):
         low, high = interval or (None, None)
         figures[reader.name] = {name: reader.figures[name] for name in FIGURES} | {"cer_low": low, "cer_high": high}
-    low, high = difference.interval or (None, None)
-    figures["difference"] = {
-        "cer": difference.absolute, "cer_low": low, "cer_high": high, "cer_relative": difference.relative, "p_value": difference.p_value,
-        "smallest_effect": difference.smallest,
-        **{f"document_{name}": count for name, count in difference.documents._asdict().items()},
-        **{f"page_{name}": count for name, count in difference.pages._asdict().items()}}
+    figures["difference"] = list_difference(comparison.difference)
+    figures["further"] = {reader.name: name_rates(list_difference(difference) | {"p_holm": adjusted}, origins)
+                          for reader, difference, adjusted in comparison.further}
     moved = {pair: count for pair, count in comparison.transitions.items() if pair[0] != pair[1]}
     moves = {("fine", "loop"): 0, ("loop", "fine"): 0} | moved
     figures["transitions"] = {f"{before}_to_{after}": count for (before, after), count in sorted(moves.items())}
@@ -205,6 +217,15 @@ def list_figures(comparison: Comparison) -> dict:
     figures["canary"] = {reader.name: reader.canary_cer for reader in comparison.readers} | {"increase": comparison.forgotten}
     return {key: round_numbers(name_rates(value, origins)) if isinstance(value, dict) else value
             for key, value in figures.items() if value != {}}
+
+
+def list_difference(difference: Difference) -> dict:
+    """Return the numbers of a difference from the baseline."""
+    low, high = difference.interval or (None, None)
+    return {"cer": difference.absolute, "cer_low": low, "cer_high": high, "cer_relative": difference.relative,
+            "p_value": difference.p_value, "smallest_effect": difference.smallest,
+            **{f"document_{name}": count for name, count in difference.documents._asdict().items()},
+            **{f"page_{name}": count for name, count in difference.pages._asdict().items()}}
 
 
 def round_numbers(value: dict) -> dict:

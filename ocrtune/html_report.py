@@ -18,10 +18,21 @@ from ocrtune.report_tables import (
     list_confusions_table,
     list_documents_table,
     list_figures_table,
+    list_further_table,
     list_slices_table,
     list_transitions_table,
 )
-from ocrtune.verdict import percent, points, say_forgetting, say_gate, say_outcomes, say_references, say_transitions, say_verdict
+from ocrtune.verdict import (
+    percent,
+    points,
+    say_adjusted,
+    say_forgetting,
+    say_gate,
+    say_outcomes,
+    say_references,
+    say_transitions,
+    say_verdict,
+)
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 MOST_ROWS = 25
@@ -114,7 +125,7 @@ def render_html(comparison: Comparison, pages: list[ChangedPage], confusions: li
                 unit: str, worst: int) -> str:
     """Return the report; `unit`: line, block or page; `worst`: how many pages each list shows."""
     names = f"{comparison.baseline.name} and {comparison.candidate.name}"
-    units, slices = f"{unit.capitalize()}s", list_slices_table(comparison)
+    units, slices, further = f"{unit.capitalize()}s", list_slices_table(comparison), list_further_table(comparison)
     charts = {picture.path.stem: write_picture(picture) for picture in pictures}
     has_failures = set(comparison.transitions) != {("fine", "fine")}
     body = [
@@ -122,9 +133,9 @@ def render_html(comparison: Comparison, pages: list[ChangedPage], confusions: li
         write_tiles(comparison), paragraph(say_outcomes(comparison, unit)), write_gate(comparison), "</header>",
         section("Figures", write_table(list_figures_table(comparison, unit)), paragraph(say_references(comparison)),
                 charts.get("readers", "")),
+        section("Further readers", write_table(further), paragraph(say_adjusted("readers"))) if further.rows else "",
         section("How the errors fall", charts["cer_distribution"], charts["scatter"], charts.get("documents", "")),
-        section("Slices", write_table(slices), paragraph("p-values are those of sign flips by document, adjusted for the number of slices "
-                                                         "(Holm).")) if slices.rows else "",
+        section("Slices", write_table(slices), paragraph(say_adjusted("slices"))) if slices.rows else "",
         section("Failures", paragraph(say_transitions(comparison, unit)),
                 write_table(list_transitions_table(comparison)) if has_failures else ""),
         section("Forgetting", paragraph(say_forgetting(comparison))),

@@ -16,10 +16,11 @@ from ocrtune.report_tables import (
     list_confusions_table,
     list_documents_table,
     list_figures_table,
+    list_further_table,
     list_slices_table,
     list_transitions_table,
 )
-from ocrtune.verdict import percent, say_forgetting, say_gate, say_outcomes, say_references, say_transitions, say_verdict
+from ocrtune.verdict import percent, say_adjusted, say_forgetting, say_gate, say_outcomes, say_references, say_transitions, say_verdict
 
 MOST_WIDTH = 760
 MOST_ROWS = 25  # of the table of documents that are shown unfolded
@@ -94,13 +95,14 @@ def show_all_pages(comparison: Comparison, pages: list[ChangedPage], report: Pat
 def render_markdown(comparison: Comparison, pages: list[ChangedPage], confusions: list[Confusion], pictures: list[Picture],
                     report: Path, unit: str, worst: int) -> str:
     """Return the report as Markdown; `report` is where it will lie (links are relative to it), `unit`: line, block or page."""
-    slices = list_slices_table(comparison)
+    slices, further = list_slices_table(comparison), list_further_table(comparison)
     has_failures = set(comparison.transitions) != {("fine", "fine")}
     return "\n".join([
         f"# `{comparison.baseline.name}` and `{comparison.candidate.name}`, compared", "",
         f"**{say_verdict(comparison, unit)}**", "", say_outcomes(comparison, unit), "", *list_gate(comparison), "",
         "## Figures", "", *write_table(list_figures_table(comparison, unit)), "", say_references(comparison), "",
-        *(["## Slices", "", *write_table(slices), ""] if slices.rows else []),
+        *(["## Further readers", "", *write_table(further), "", say_adjusted("readers"), ""] if further.rows else []),
+        *(["## Slices", "", *write_table(slices), "", say_adjusted("slices"), ""] if slices.rows else []),
         "## Failures", "", say_transitions(comparison, unit), "",
         *([*write_table(list_transitions_table(comparison)), ""] if has_failures else []),
         "## Forgetting", "", say_forgetting(comparison), "",

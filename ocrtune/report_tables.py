@@ -64,14 +64,32 @@ def list_slices_table(comparison: Comparison) -> Table:
     """Return the slices with the change's interval and its p-value, adjusted by Holm's method."""
     rows = []
     for test in comparison.slices:
-        interval = "-" if test.interval is None else " to ".join(points(*test.interval))
-        p = "< 0.001" if test.adjusted_p < 0.001 else f"{test.adjusted_p:.3f}"
+        interval, p = show_interval(test.interval), show_p(test.adjusted_p)
         shown = ORIGINS.get(test.value, Foreign(test.value)) if test.column == "origin" else Foreign(test.value)
         rows.append([Foreign(test.column), shown, f"{test.num_pages:,}", str(test.num_documents), *map(percent, test.cers[:2]),
                      say_change(*test.cers[:2]), interval, p])
     names = [f"`{reader.name}`" for reader in comparison.readers[:2]]
     interval = f"{100 * comparison.confidence:g} % interval"
     return Table(["slice", "", "pages", "documents", *names, "change, points", interval, "p (Holm)"], rows, 2)
+
+
+def list_further_table(comparison: Comparison) -> Table:
+    """Return the readers beside baseline and candidate, each with its difference from the baseline."""
+    rows = [[f"`{reader.name}`", percent(reader.figures["cer"]), say_change(comparison.cers[0], reader.figures["cer"]),
+             show_interval(difference.interval), show_p(adjusted), *(f"{number:,}" for number in difference.documents)]
+            for reader, difference, adjusted in comparison.further]
+    return Table(["reader", "CER", f"less `{comparison.baseline.name}`, points", f"{100 * comparison.confidence:g} % interval", "p (Holm)",
+                  "documents better", "same", "worse"], rows)
+
+
+def show_interval(interval: tuple[float, float] | None) -> str:
+    """Return the bounds of a change in points."""
+    return "-" if interval is None else " to ".join(points(*interval))
+
+
+def show_p(p: float) -> str:
+    """Return a p-value for a table."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def list_documents_table(comparison: Comparison, unit: str) -> Table:

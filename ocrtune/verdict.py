@@ -76,6 +76,12 @@ def say_transitions(comparison: Comparison, unit: str) -> str:
     return (f"From fine to a failure: {', '.join(into) or 'none'}. From a failure to fine: {', '.join(out) or 'none'}.")
 
 
+def say_adjusted(noun: str) -> str:
+    """Return what the p-values of a table are, one a slice or a reader, and what few documents can't show."""
+    return (f"p-values are those of sign flips by document, adjusted for the number of {noun} (Holm). "
+            "From n documents p is 2 / 2ⁿ at least, before the adjustment: 0.25 from three.")
+
+
 def say_gate(comparison: Comparison) -> list[str]:
     """Return the bounds of the gate, a sentence each; none where no gate is set."""
     def say(bound) -> str:

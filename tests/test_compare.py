@@ -131,7 +131,11 @@ def test_verdict_says_what_the_counts_say(scored):
 def test_metrics_are_numbers_alone(scored):
     scored.add("tesseract", 0.2, canary=None)
     scored.compare()
-    flat = [number for value in scored.figures.values() for number in (value.values() if isinstance(value, dict) else [value])]
+
+    def flatten(value) -> list:
+        return [number for part in value.values() for number in flatten(part)] if isinstance(value, dict) else [value]
+
+    flat = flatten(scored.figures)
     assert flat and all(type(number) in (int, float) for number in flat)
 
 
@@ -150,6 +154,21 @@ def test_readers_of_params_alone(scored):
     scored.add("other", 0.2)
     scored.compare(readers=["other"])
     assert "other" in scored.figures and "tesseract" not in scored.figures
+
+
+def test_each_further_reader_is_paired_with_the_baseline(scored):
+    scored.add("tesseract", 0.1)
+    scored.add("twin", 0.0, {row["page_id"]: row["text"] for row in read_rows(scored.folder / "data/predictions/base.jsonl")})
+    scored.compare()
+    further, base = scored.figures["further"], scored.figures["base"]["agreement_cer"]
+    assert list(further) == ["tesseract", "twin"]
+    better, same = further.values()
+    assert better["agreement_cer"] == pytest.approx(scored.figures["tesseract"]["agreement_cer"] - base, abs=1e-6)
+    assert better["agreement_cer_low"] < better["agreement_cer"] < better["agreement_cer_high"] < 0
+    assert (better["p_value"], better["p_holm"], better["document_wins"]) == (2 / 2**6, 2 * 2 / 2**6, 6)
+    assert (same["agreement_cer"], same["p_holm"], same["page_ties"]) == (0, 1, 30)
+    assert "## Further readers" in scored.report and "<h2>Further readers</h2>" in scored.page
+    assert "| `twin` | " in scored.report
 
 
 def test_pictures_hold_no_clock_and_no_version(scored):
