@@ -51,6 +51,7 @@ def draw(folders: dict[str, Path], picture: Path) -> None:
     import csv
 
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, name, label in zip(figure.subplots(1, 2), ("loss", "val_cer"), ("training loss", "validation CER, %"), strict=True):
@@ -60,6 +61,8 @@ def draw(folders: dict[str, Path], picture: Path) -> None:
                 points = [(int(row["step"]), float(row[name]) * scale) for row in csv.DictReader(file, delimiter="\t")]
             axes.plot(*zip(*points, strict=True), label=title, marker="o" if name == "val_cer" else None, linewidth=1.2)
         axes.set(xlabel="step", ylabel=label, yscale="log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}" if name == "val_cer" else NullFormatter())
         axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)
     figure.savefig(picture, dpi=120)

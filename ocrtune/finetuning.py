@@ -165,7 +165,7 @@ def finetune(
     from transformers import PrinterCallback, set_seed
 
     set_seed(params.seed)
-    model, processor = load_model(base, profile), load_processor(base, profile)
+    model, processor = load_model(base, profile, in_4bit=params.load_in_4bit), load_processor(base, profile)
     model.train()
     generation = copy.deepcopy(model.generation_config)
     fits = read_examples(rows, images, model, processor, profile, params)

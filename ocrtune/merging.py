@@ -10,8 +10,8 @@ from ocrtune.params.students import StudentProfile
 from ocrtune.vlm import end_tokens, generate_texts, load_model, load_processor, open_image
 
 
-def load_trained(base: Path, adapter: Path, profile: StudentProfile):
-    """Return the trained model in fp32: base with adapter, or the weights themselves where there is no adapter.
+def load_trained(base: Path, adapter: Path, profile: StudentProfile, in_4bit: bool = False):
+    """Return the trained model in fp32: base (or its weights in 4 bits) with adapter, or, where there is none, the weights themselves.
 
     Every tensor of the adapter file must be in the model, equal: peft drops what it can't place with a mere warning.
     """
@@ -23,7 +23,7 @@ def load_trained(base: Path, adapter: Path, profile: StudentProfile):
     from safetensors.torch import load_file
 
     try:
-        model = PeftModel.from_pretrained(load_model(base, profile, "float32"), str(adapter)).eval()
+        model = PeftModel.from_pretrained(load_model(base, profile, "float32", in_4bit), str(adapter)).eval()
     except RuntimeError as error:  # shapes that differ
         raise ValueError(f"{adapter}: does not fit {base}: is this the adapter of another base? {str(error)[:300]}") from None
     loaded, kept = get_peft_model_state_dict(model), load_file(adapter / "adapter_model.safetensors")
@@ -48,6 +48,30 @@ def read_rows_with(model, processor, profile: StudentProfile, rows: Sequence[dic
     return logits, texts
 
 
+def cost_of_four_bits(
+    base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dict], images: Path, merged: tuple[list, list],
+) -> dict:
+    """Return how far the merged model, made of the base's own weights, lies from what was trained: the adapter on weights in 4 bits.
+
+    `merged` holds the merged model's logits and texts on the same rows.
+    """
+    model = load_trained(base, adapter, profile, in_4bit=True)
+    logits, texts = read_rows_with(model, load_processor(base, profile), profile, rows, images)
+    length = max(1, sum(len(row["text"]) for row in rows))
+
+    def cer(read: list[str]) -> float:
+        return sum(count_edits(row["text"], text).total for row, text in zip(rows, read, strict=True)) / length
+
+    return {"equal_texts": sum(before == after for before, after in zip(texts, merged[1], strict=True)),
+            "logit_difference": logit_difference(logits, merged[0]), "cer_in_4bit": cer(texts), "cer_merged": cer(merged[1])}
+
+
+def logit_difference(before: list, after: list) -> float:
+    """Return the largest difference, relative to the largest logit."""
+    return float(max((mine - other).abs().max() for mine, other in zip(before, after, strict=True))
+                 / max(mine.abs().max() for mine in before))
+
+
 def targeted_weights(model) -> list[str]:
     """Return the paths of the base's weights that an adapter changes; of none where the weights themselves were trained."""
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -57,10 +81,13 @@ def targeted_weights(model) -> list[str]:
     return [f"{path}.{getattr(module, 'parameter_name', 'weight')}" for path, module in adapted]  # routed experts are bare parameters
 
 
-def merge(base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dict], images: Path, merged: Path) -> dict:
+def merge(
+    base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dict], images: Path, merged: Path, in_4bit: bool = False,
+) -> dict:
     """Write the merged model to `merged` and return the gate's figures, read back from disk.
 
     `rows` are labelled pages on which adapter and merged model must agree; image paths start at `images`.
+    `in_4bit`: the adapter was trained on weights in 4 bits; the figures then tell what it costs to leave these.
     Both read in fp32: what differs is what merging, and storing in the profile's dtype, made different.
     """
     import torch
@@ -82,12 +109,12 @@ def merge(base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dic
         "num_pages": len(rows),
         "equal_texts": sum(before == after for before, after in zip(texts, texts_again, strict=True)),
         "text_difference": sum(count_edits(*pair).total for pair in zip(texts, texts_again, strict=True)) / max(1, sum(map(len, texts))),
-        "logit_difference": float(max((after - before).abs().max() for before, after in zip(expected, logits, strict=True))
-                                  / max(before.abs().max() for before in expected)),
+        "logit_difference": logit_difference(expected, logits),
         "targeted_tensors": len(targets),
         "changed_tensors": len(changed),
         "stray_tensors": stray_tensors(own_names(reread, changed), targets),
         "altered_settings": altered_settings(base, merged),
+        **({"four_bit": cost_of_four_bits(base, adapter, profile, rows, images, (logits, texts_again))} if in_4bit else {}),
     }
 
 

@@ -70,7 +70,7 @@ def find_model_class(folder: Path, profile: StudentProfile):
 
 
 def load_model(folder: Path, profile: StudentProfile, dtype: str | None = None, in_4bit: bool = False):
-    """Return the model in `folder`, in evaluation mode, on the GPU where there is one; `in_4bit` wants one.
+    """Return the model in `folder`, in evaluation mode, on the GPU where there is one; `in_4bit`: its linear layers in 4 bits.
 
     A folder without weights, with torn ones or with those of another model is a `ValueError`.
     """
@@ -91,7 +91,7 @@ def load_model(folder: Path, profile: StudentProfile, dtype: str | None = None, 
         lead_with(model, token_id(folder, profile.end))
     model.get_encoder(modality="image").register_forward_pre_hook(match_pixels, with_kwargs=True)
     use_packed_attention(model)
-    if not in_4bit:  # weights in 4 bits are on the GPU, and can't be moved
+    if not in_4bit:  # those are where they belong, and can't be moved
         model.to("cuda" if torch.cuda.is_available() else "cpu")
     return model.eval()
 

@@ -35,13 +35,17 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
     strangers = [row["page_id"] for row in rows if row["page_id"] not in known]
     if strangers:
         raise ValueError(f"{splits}: {strangers[0]} is no page of {pages}; run split again")
-    figures = merge(base, adapter, profile, rows, splits, merged)
+    figures = merge(base, adapter, profile, rows, splits, merged, contract.get("load_in_4bit", False))
     shutil.copy(adapter / CONTRACT, merged / CONTRACT)
     learnt = {name: read_rows(splits / f"{name}.jsonl", columns) for name in ("train", "val")}
     write_card(merged / "README.md", base, adapter, contract, learnt, figures)
     write_json(report, figures)
     print(f"merge: {figures['changed_tensors']} of {figures['targeted_tensors'] or 'all'} targeted tensors changed; on {len(rows)} pages "
           f"{figures['equal_texts']} equal texts, logits within {figures['logit_difference']:.1e}")
+    if "four_bit" in figures:
+        cost = figures["four_bit"]
+        print(f"  trained in 4 bits, merged without: CER {cost['cer_in_4bit']:.2%} there, {cost['cer_merged']:.2%} merged; "
+              f"{cost['equal_texts']} equal texts, logits within {cost['logit_difference']:.1e}")
     bound = getattr(params.tolerance, profile.dtype)
     faults = [fault for fault, holds in (
         (f"logits differ by {figures['logit_difference']:.1e}, allowed is {bound.logits:.1e}", figures["logit_difference"] > bound.logits),

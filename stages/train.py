@@ -64,6 +64,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     model.save_pretrained(adapter)
     (adapter / "README.md").unlink(missing_ok=True)  # peft's empty card
     write_json(adapter / CONTRACT, {"student": student, "base_sha256": digest, "mode": params.mode, "method": params.method,
+                                    **({"load_in_4bit": True} if params.load_in_4bit else {}),
                                     **contract_of(profile, load_processor(base, profile))})
     write_rows(log / "refused.jsonl", [{"split": name, **row} for name, fit in fits.items() for row in fit.refused])
     for name, fit in fits.items():

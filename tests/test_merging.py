@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import page_row
+import yaml
+from conftest import ROOT, page_row
 from safetensors.torch import load_file, save_file
 
 from ocrtune.merging import altered_settings, changed_tensors, load_trained, stray_tensors
@@ -70,6 +71,23 @@ def change_tensors(path: Path, change) -> None:
     tensors = load_file(path)
     change(tensors)
     save_file(tensors, path, {"format": "pt"})
+
+
+def test_an_adapter_trained_in_four_bits_is_merged_into_the_whole_base_and_the_cost_is_told(project_folder, capsys):
+    shutil.rmtree(BASE)  # its widths are no multiples of 32
+    shutil.copytree(ROOT / BASE, BASE)
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["train"]["load_in_4bit"] = True
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    train(BASE, PAGES, SPLITS, REHEARSAL, ADAPTER, LOG)
+    merge(BASE, ADAPTER, PAGES, SPLITS, MERGED, REPORT)
+    figures = json.loads(REPORT.read_text())
+    assert figures["equal_texts"] == 3
+    assert figures["logit_difference"] < 1e-5 < figures["four_bit"]["logit_difference"] < 1
+    assert "trained in 4 bits, merged without: CER" in capsys.readouterr().out
+    whole, weights = (load_file(folder / "model.safetensors") for folder in (BASE, MERGED))
+    assert {name: weight.shape for name, weight in weights.items()} == {name: weight.shape for name, weight in whole.items()}
+    assert {weight.dtype for weight in weights.values()} == {torch.float32}  # as the profile says
 
 
 def test_the_gate_opens_and_the_merged_model_needs_nothing_else(project_folder, capsys):

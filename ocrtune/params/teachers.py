@@ -162,7 +162,7 @@ class Local(StudentProfile):
 
     type: Literal["local"] = "local"
     model: str = Field(description="the folder of its weights")
-    load_in_4bit: bool = Field(default=False, description="weights in 4 bits (NF4): a quarter of the memory; needs CUDA and bitsandbytes")
+    load_in_4bit: bool = Field(default=False, description="weights in 4 bits (NF4): a quarter of the memory; needs bitsandbytes")
 
 
 Reader = Annotated[TextLayer | RapidOcr | Tesseract | Api | Service | Local, Field(discriminator="type")]

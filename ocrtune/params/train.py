@@ -33,6 +33,7 @@ class TrainParams(Section):
     rehearsal: float = Field(default=0.0, ge=0, le=10, description="lines of data/rehearsal mixed in, as a share of the examples")
     projector: bool = Field(default=True, description="adapt what joins vision and language, too, in vision and both")
     lora: LoraParams
+    load_in_4bit: bool = Field(default=False, description="the base's frozen weights in 4 bits (NF4): QLoRA, Dettmers et al. 2023")
     learning_rate: float = Field(gt=0)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_steps: int = Field(default=10, ge=0)
@@ -54,6 +55,8 @@ class TrainParams(Section):
 
     @model_validator(mode="after")
     def end_somewhere(self):
+        if self.load_in_4bit and self.method == "full":
+            raise ValueError("load_in_4bit wants method lora: weights in 4 bits can't be trained")
         if (self.epochs is None) == (self.max_steps is None):
             raise ValueError("set one of epochs and max_steps, and the other to null")
         return self
