@@ -58,7 +58,8 @@ def test_the_loss_falls_and_a_checkpoint_goes_on(chunks, tmp_path):
     assert (tmp_path / "model/model.safetensors").is_file()
 
 
-@pytest.mark.parametrize(("folder", "promised"), [("data/canary", 0.03), ("tests/lines/seen", 0.03), ("tests/lines/unseen", 0.08)])
+@pytest.mark.parametrize(("folder", "promised"), [("data/canary", 0.03), ("tests/lines/seen", 0.03), ("tests/lines/unseen", 0.08),
+                                                   ("tests/lines/long", 0.03)])
 def test_shipped_weights_read_as_promised(folder, promised):
     from ocrtune.params.students import StudentProfile
     from ocrtune.vlm import generate_texts, load_model, load_processor
