@@ -149,7 +149,7 @@ def search(name: str, space_file: Path, mode: str, n_trials: int, workers: int, 
         if failed:
             raise ValueError(f"{len(failed)} of {workers} workers failed; what they say stands above")
     else:
-        work(study, space, params, FOLDER / name / "logs", n_trials)
+        work(study, space, params, FOLDER / "logs" / name, n_trials)
     best = best_trial(study)
     for file in write_report(study, FOLDER / name):
         print(f"wrote {file}")
@@ -214,16 +214,22 @@ def apply(study_name: StudyName = "search", storage: Storage = STORAGE) -> None:
 
     with report_errors():
         from ocrtune.experiments import apply_experiment
-        from ocrtune.params.load import read_params
+        from ocrtune.params.load import PARAMS, parse_params, read_params
+        from ocrtune.params_text import change_values
+        from ocrtune.rows import write_text
         from ocrtune.search_space import overrides
         from ocrtune.search_study import best_trial, experiment_name, load_study, open_storage
 
         study = load_study(study_name, open_storage(storage))
         best = best_trial(study)
         name = experiment_name(study, best.number)
+        wanted, text = {**study.user_attrs["space"]["hold"], **best.user_attrs["values"]}, PARAMS.read_text(encoding="utf-8")
         apply_experiment(name)
-        wanted = {**study.user_attrs["space"]["hold"], **best.user_attrs["values"]}
-        if overrides(read_params(), wanted):
+        applied = read_params()
+        changed = change_values(text, wanted)  # the same values, without DVC's new layout of the whole file
+        if changed and parse_params(changed) == applied:
+            write_text(PARAMS, changed)
+        if overrides(applied, wanted):
             raise ValueError(f"dvc exp apply {name}: params.yaml is not the winner's; commit or stash what you changed, and apply again")
         print(f"applied {name}, CER {best.value:.4f} on validation pages; now: dvc repro")
 

@@ -24,14 +24,26 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=())
 
 
+class Loader(yaml.SafeLoader):
+    """PyYAML's, for which 5e-05 is a number too, as in YAML 1.2 and for DVC, which writes it so after `exp run -S`."""
+
+
+Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+
+
 class ParamsError(ValueError):
     """Everything that is wrong with params.yaml, one line a problem."""
+
+
+def parse_params(text: str) -> Any:
+    """Return what a text of YAML holds."""
+    return yaml.load(text, Loader)
 
 
 def read_params(path: Path = PARAMS) -> dict[str, Any]:
     """Return params.yaml of the current folder as it stands."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_params(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; run from the root of the project") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -62,10 +74,9 @@ def describe(where: str, error: dict, schema: Any) -> str:
         return f"{place}: missing"
     value = error.get("input")
     message = error["msg"].removeprefix("Value error, ")
-    hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if error["type"] == "float_type" and isinstance(value, str) else ""
     # Whoever writes a key where a variable's name belongs, or a password into an address, should not see it printed, too.
     shown = "" if isinstance(value, dict) or place.endswith("_env") else re.sub(r"//[^/]*@", "//(hidden)@", f"{value!r}: ")
-    return f"{place}: {shown}{message[0].lower()}{message[1:]}{hint}"
+    return f"{place}: {shown}{message[0].lower()}{message[1:]}"
 
 
 def follow(schema: Any, location: tuple) -> tuple[list[str], Any]:

@@ -1,0 +1,34 @@
+"""Change values in the text of params.yaml and nothing else: comments, order and layout stay as a person wrote them."""
+
+from collections.abc import Mapping
+
+import yaml
+
+Scalar = bool | int | float | str | None
+
+
+def find_value(node: yaml.Node, path: str) -> yaml.Node | None:
+    """Return the node at a dotted path below a mapping, or None where there is none."""
+    for step in path.split("."):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = [value for key, value in pairs if key.value == step]
+        if not found:
+            return None
+        (node,) = found
+    return node
+
+
+def write_scalar(value: Scalar) -> str:
+    """Return a value as YAML on one line."""
+    return yaml.safe_dump(value, width=1 << 20).removesuffix("\n").removesuffix("\n...")
+
+
+def change_values(text: str, changes: Mapping[str, Scalar]) -> str | None:
+    """Return the text with single values changed, by dotted path; None where one of them has no place in it yet."""
+    root = yaml.compose(text, yaml.SafeLoader)
+    nodes = {path: find_value(root, path) for path in changes}
+    if not all(isinstance(node, yaml.ScalarNode) and node.end_mark.index > node.start_mark.index for node in nodes.values()):
+        return None
+    for path, node in sorted(nodes.items(), key=lambda item: -item[1].start_mark.index):
+        text = text[: node.start_mark.index] + write_scalar(changes[path]) + text[node.end_mark.index :]
+    return text
