@@ -12,6 +12,7 @@ from ocrtune.lora_targets import lora_targets, parameter_targets, train_weights_
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
 from ocrtune.selection import build_selection, spread
+from ocrtune.unsloth_backend import adapt_with_unsloth, load_for_unsloth
 from ocrtune.vlm import end_tokens, load_model, load_processor
 from ocrtune.workspace import main_root
 
@@ -165,13 +166,17 @@ def finetune(
     from transformers import PrinterCallback, set_seed
 
     set_seed(params.seed)
-    model, processor = load_model(base, profile, in_4bit=params.load_in_4bit), load_processor(base, profile)
+    on_unsloth = params.backend == "unsloth"
+    model = load_for_unsloth(base, profile, params) if on_unsloth else load_model(base, profile, in_4bit=params.load_in_4bit)
+    processor = load_processor(base, profile)
     model.train()
     generation = copy.deepcopy(model.generation_config)
     fits = read_examples(rows, images, model, processor, profile, params)
     sets = {name: Dataset.from_list([{"image": row["image"], "tokens": row["tokens"], "whole": row["whole"], "length": example_length(row)}
                                      for row in fit.kept]) for name, fit in fits.items()}
     adapter = prepare_model(model, params)
+    if on_unsloth:
+        model, adapter = adapt_with_unsloth(model, adapter, params), None
     evaluate = params.eval_steps is not None and len(sets["val"]) > 0
     callbacks = [build_logger(log), build_progress()]
     if params.early_stopping and fits["val"].kept:

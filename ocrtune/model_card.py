@@ -45,8 +45,12 @@ def describe_rows(rows: Sequence[Mapping]) -> str:
     return f"{len(rows)} images of {len({row.get('doc_id') for row in rows})} documents" + (f" (texts: {counts})" if rows else "")
 
 
-def write_card(file: Path, base: Path, adapter: Path, contract: Mapping, splits: Mapping[str, Sequence[Mapping]], gate: Mapping) -> None:
-    """Write the card; `contract` is the adapter's inference.json, `gate` are merge's figures, `splits` the rows of train and val."""
+def write_card(file: Path, base: Path, adapter: Path, contract: Mapping, splits: Mapping[str, Sequence[Mapping]], gate: Mapping,
+               serving: str) -> None:
+    """Write the card; `contract` is the adapter's inference.json, `gate` are merge's figures, `splits` the rows of train and val.
+
+    `serving` is the command that serves the model.
+    """
     settings = adapter / "adapter_config.json"
     lora = json.loads(settings.read_bytes()) if settings.is_file() else {}
     how = f"LoRA, rank {lora['r']}, alpha {lora['lora_alpha']}" if lora else "all weights of the adapted towers"
@@ -66,6 +70,10 @@ pipeline_tag: image-text-to-text
 - **Merged** into {gate["dtype"]}: {gate["changed_tensors"]} tensors changed; on {gate["num_pages"]} pages {gate["equal_texts"]} texts equal
   to the adapter's, logits within {gate["logit_difference"]:.1e}.
 - **Ask it as it was trained**: `{asked}`; the same stands in inference.json.
+
+```bash
+{serving}
+```
 
 Which commit made this model, with which data, parameters and scores:
 

@@ -21,6 +21,7 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
     from ocrtune.params.merge import MergeParams
     from ocrtune.params.students import StudentProfile
     from ocrtune.rows import read_rows, write_json
+    from ocrtune.serving import COMPOSE, serve_command, write_compose
     from ocrtune.vlm import weights_digest
 
     params = load_section("merge", MergeParams)
@@ -38,7 +39,8 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
     figures = merge(base, adapter, profile, rows, splits, merged, contract.get("load_in_4bit", False))
     shutil.copy(adapter / CONTRACT, merged / CONTRACT)
     learnt = {name: read_rows(splits / f"{name}.jsonl", columns) for name in ("train", "val")}
-    write_card(merged / "README.md", base, adapter, contract, learnt, figures)
+    write_card(merged / "README.md", base, adapter, contract, learnt, figures, serve_command(contract["student"], profile, str(merged)))
+    write_compose(merged / COMPOSE, contract["student"], profile)
     write_json(report, figures)
     print(f"merge: {figures['changed_tensors']} of {figures['targeted_tensors'] or 'all'} targeted tensors changed; on {len(rows)} pages "
           f"{figures['equal_texts']} equal texts, logits within {figures['logit_difference']:.1e}")

@@ -36,6 +36,8 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     from ocrtune.params.students import StudentProfile
     from ocrtune.params.train import TrainParams
     from ocrtune.rows import check_counts, read_rows, write_json, write_rows
+    from ocrtune.serving import note_on_serving
+    from ocrtune.unsloth_backend import import_unsloth
     from ocrtune.vlm import load_processor, weights_digest
 
     pages, splits, rehearsal = folders
@@ -44,7 +46,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     student = values["student"]
     profile = load_section(f"students.{student}", StudentProfile)
     if params.backend == "unsloth":
-        raise ValueError("train.backend unsloth: not built yet; use peft")
+        import_unsloth()
     columns = ("page_id", "image", "text")
     rows = {name: read_rows(splits / f"{name}.jsonl", columns) for name in ("train", "val")}
     if not rows["train"]:
@@ -58,6 +60,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     images = [hashes[row["page_id"]] for part in rows.values() for row in part]
     clean = take_rehearsal(rehearsal, splits, round(params.rehearsal * len(rows["train"])))
     print(f"train: {len(rows['train'])} examples and {len(clean)} of clean print, {len(rows['val'])} to validate", flush=True)
+    print(note_on_serving(student, profile), flush=True)
     rows["train"] += clean
     checkpoints = checkpoint_folder(digest, params.model_dump(), profile.model_dump(), rows, [*images, *(row["sha256"] for row in clean)])
     model, fits = finetune(base, profile, params, rows, splits, log, checkpoints)

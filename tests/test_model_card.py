@@ -31,7 +31,7 @@ def test_a_card_says_where_the_model_comes_from_and_has_no_clock(tmp_path):
     (adapter / "adapter_config.json").write_text('{"r": 16, "lora_alpha": 32}')
     rows = [{"doc_id": "a", "origin": "teacher"}, {"doc_id": "a", "origin": "gold"}]
     for name in ("one.md", "two.md"):
-        write_card(tmp_path / name, ROOT / "models/base/tiny", adapter, CONTRACT, {"train": rows, "val": rows[:1]}, GATE)
+        write_card(tmp_path / name, ROOT / "models/base/tiny", adapter, CONTRACT, {"train": rows, "val": rows[:1]}, GATE, "python -m tools.serve x")
     text = (tmp_path / "one.md").read_text(encoding="utf-8")
     assert text == (tmp_path / "two.md").read_text(encoding="utf-8")
     assert text.startswith("---\nlicense: Apache-2.0\n")

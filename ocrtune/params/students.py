@@ -37,6 +37,7 @@ class StudentProfile(Section):
     repeat_guard: RepeatGuard | None = None
     repository: str = Field(default="", description="where its weights are downloaded from on first use: owner/name of a hub")
     revision: str = Field(default="main", description="commit of the repository: 40 hexadecimal digits; a branch may move")
+    vllm: list[str] | None = Field(default=None, description="what `vllm serve` is told beside the model; null: vLLM has no class for it")
     trust_remote_code: bool = Field(default=False, description="run Python code that comes with the weights; wants a commit")
 
     @model_validator(mode="after")

@@ -1,0 +1,40 @@
+"""Each profile says how it is served, and merge writes it down."""
+
+import json
+import shlex
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from ocrtune.params.students import StudentProfile
+from ocrtune.serving import note_on_serving, serve_command, write_compose
+
+STUDENTS = {name: StudentProfile(**told) for name, told in
+            yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["students"].items()}
+SERVED = [name for name, profile in STUDENTS.items() if profile.vllm is not None]
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_a_compose_file_starts_vllm_on_the_folder_that_it_lies_in(name, tmp_path):
+    write_compose(tmp_path / "compose.yaml", name, STUDENTS[name])
+    service = yaml.safe_load((tmp_path / "compose.yaml").read_text())["services"]["vllm"]
+    assert service["volumes"] == [".:/model:ro"]
+    assert service["ports"] == ["127.0.0.1:8000:8000"]
+    assert service["command"][0] == "/model"
+    command = shlex.split(serve_command(name, STUDENTS[name], "models/merged"))
+    assert command[:3] == ["vllm", "serve", "models/merged"]
+    assert command[3:] == service["command"][1:]  # the same flags either way
+    assert "compose.yaml" in note_on_serving(name, STUDENTS[name])
+
+
+@pytest.mark.parametrize("name", [name for name in STUDENTS if name not in SERVED])
+def test_what_vllm_has_no_class_for_our_own_server_takes(name, tmp_path):
+    write_compose(tmp_path / "compose.yaml", name, STUDENTS[name])
+    assert not (tmp_path / "compose.yaml").exists()
+    assert serve_command(name, STUDENTS[name], "models/merged") == f"python -m tools.serve models/merged --student {name}"
+    assert "vLLM has no class" in note_on_serving(name, STUDENTS[name])
+
+
+def test_most_are_served():
+    assert len(SERVED) == 8, json.dumps(SERVED)
