@@ -11,6 +11,7 @@ from ocrtune.examples import Fit, example_length, fit_examples, text_limit
 from ocrtune.lora_targets import lora_targets, parameter_targets, train_weights_of
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
+from ocrtune.saving import clear_when_full
 from ocrtune.selection import build_selection, spread
 from ocrtune.unsloth_backend import adapt_with_unsloth, load_for_unsloth
 from ocrtune.vlm import end_tokens, load_model, load_processor
@@ -33,6 +34,11 @@ def build_trainer_class():
     from trl import SFTTrainer
 
     class AnswerTrainer(SFTTrainer):
+        def _save_checkpoint(self, model, trial):
+            with clear_when_full(f"{self.args.output_dir}: step {self.state.global_step}",
+                                 "make room and run the same again: it goes on from the last whole checkpoint"):
+                super()._save_checkpoint(model, trial)
+
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
             inputs["use_cache"] = False
             return Trainer.compute_loss(self, model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)

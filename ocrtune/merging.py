@@ -7,6 +7,7 @@ from pathlib import Path
 from ocrtune.collator import AnswerCollator
 from ocrtune.edits import count_edits
 from ocrtune.params.students import StudentProfile
+from ocrtune.saving import clear_when_full
 from ocrtune.vlm import end_tokens, generate_texts, load_model, load_processor, open_image
 
 
@@ -97,8 +98,9 @@ def merge(
     expected, texts = read_rows_with(model, processor, profile, rows, images)
     targets = targeted_weights(model)
     whole = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
-    whole.to(getattr(torch, profile.dtype)).save_pretrained(merged)
-    processor.save_pretrained(merged)
+    with clear_when_full(str(merged), "make room and run merge again"):
+        whole.to(getattr(torch, profile.dtype)).save_pretrained(merged)
+        processor.save_pretrained(merged)
     del model, whole
 
     reread = load_model(merged, profile, "float32")

@@ -32,8 +32,11 @@ def weights_digest(folder: Path) -> str:
 
 def quiet_libraries() -> None:
     """Keep progress bars and advice of transformers out of the stages' output."""
+    import logging
+
     import transformers
 
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # on a CPU it recommends a faster kernel, used or not
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
 

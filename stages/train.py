@@ -36,6 +36,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     from ocrtune.params.students import StudentProfile
     from ocrtune.params.train import TrainParams
     from ocrtune.rows import check_counts, read_rows, write_json, write_rows
+    from ocrtune.saving import clear_when_full
     from ocrtune.serving import note_on_serving
     from ocrtune.unsloth_backend import import_unsloth
     from ocrtune.vlm import load_processor, weights_digest
@@ -64,7 +65,8 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     rows["train"] += clean
     checkpoints = checkpoint_folder(digest, params.model_dump(), profile.model_dump(), rows, [*images, *(row["sha256"] for row in clean)])
     model, fits = finetune(base, profile, params, rows, splits, log, checkpoints)
-    model.save_pretrained(adapter)
+    with clear_when_full(str(adapter), "make room and run train again: it goes on from its last checkpoint"):
+        model.save_pretrained(adapter)
     (adapter / "README.md").unlink(missing_ok=True)  # peft's empty card
     write_json(adapter / CONTRACT, {"student": student, "base_sha256": digest, "mode": params.mode, "method": params.method,
                                     **({"load_in_4bit": True} if params.load_in_4bit else {}),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -185,3 +186,21 @@ def test_the_adapter_file_holds_what_was_trained(train, tmp_path):
     trained = {name.replace(".default", "") for name, weight in model.named_parameters() if weight.requires_grad}
     assert tensors.keys() == trained
     assert all(tensor.abs().sum() > 0 for tensor in tensors.values())
+
+
+def test_no_room_to_save_is_told_and_the_last_checkpoint_kept(train, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # no repository here, so that the limit meets no database of DVC
+    train("whole", **SHORT)
+    train("full", **SHORT | {"max_steps": 2})
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit then fails, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, kept[1]))
+    try:
+        with pytest.raises(ValueError, match="step 4: can't be saved: .*; make room and run the same again: it goes on from the last"):
+            train("full", **SHORT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+        signal.signal(signal.SIGXFSZ, before)
+    assert last_checkpoint(tmp_path / "full/checkpoints").endswith("checkpoint-2")
+    train("full", **SHORT)
+    assert adapter_bytes(tmp_path / "full") == adapter_bytes(tmp_path / "whole")

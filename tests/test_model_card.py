@@ -31,11 +31,11 @@ def test_a_card_says_where_the_model_comes_from_and_has_no_clock(tmp_path):
     (adapter / "adapter_config.json").write_text('{"r": 16, "lora_alpha": 32}')
     rows = [{"doc_id": "a", "origin": "teacher"}, {"doc_id": "a", "origin": "gold"}]
     for name in ("one.md", "two.md"):
-        write_card(tmp_path / name, ROOT / "models/base/tiny", adapter, CONTRACT, {"train": rows, "val": rows[:1]}, GATE, "python -m tools.serve x")
+        write_card(tmp_path / name, ROOT / "models/base/tiny", adapter, CONTRACT, {"train": rows, "val": rows[:1]}, GATE, "vllm serve x")
     text = (tmp_path / "one.md").read_text(encoding="utf-8")
     assert text == (tmp_path / "two.md").read_text(encoding="utf-8")
     assert text.startswith("---\nlicense: Apache-2.0\n")
-    for words in ("2 images of 1 documents (texts: 1 by gold, 1 by teacher)", "LoRA, rank 16, alpha 32", dvc_hash(adapter), "abab"):
+    for words in ("2 images of 1 documents (texts: 1 by gold, 1 by teacher)", "LoRA, rank 16, alpha 32", "vllm serve x", dvc_hash(adapter), "abab"):
         assert words in text
 
 
