@@ -196,7 +196,7 @@ def test_no_room_to_save_is_told_and_the_last_checkpoint_kept(train, tmp_path, m
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit then fails, as on a full disk
     resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, kept[1]))
     try:
-        with pytest.raises(ValueError, match="step 4: can't be saved: .*; make room and run the same again: it goes on from the last"):
+        with pytest.raises(ValueError, match=r"step 4: can't be saved: .*; make room and run the same again: it goes on from the last"):
             train("full", **SHORT)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, kept)
@@ -204,3 +204,22 @@ def test_no_room_to_save_is_told_and_the_last_checkpoint_kept(train, tmp_path, m
     assert last_checkpoint(tmp_path / "full/checkpoints").endswith("checkpoint-2")
     train("full", **SHORT)
     assert adapter_bytes(tmp_path / "full") == adapter_bytes(tmp_path / "whole")
+
+
+def test_checkpointed_gradients_are_the_same(train, tmp_path):
+    for name, saves in (("kept", False), ("again", True)):
+        train(name, **SHORT, gradient_checkpointing=saves)
+    kept, again = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("kept", "again"))
+    assert all(torch.allclose(kept[name], again[name], atol=1e-5) for name in kept)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_base_in_half_precision_learns_with_an_adapter_in_whole(built_student, rows, tmp_path, dtype):
+    profile = PROFILE.model_copy(update={"dtype": dtype})
+    model, _ = finetune(built_student, profile, PARAMS.model_copy(update={"max_steps": 20, "logging_steps": 5}), rows, tmp_path,
+                        tmp_path / "log", tmp_path / "checkpoints")
+    kinds = {weight.dtype for weight in model.parameters() if weight.requires_grad}
+    assert kinds == {torch.float32}
+    assert {weight.dtype for weight in model.parameters() if not weight.requires_grad} == {getattr(torch, dtype)}
+    losses = [float(line[-1]) for line in read_curves(tmp_path / "log")["loss.tsv"][1:]]
+    assert losses[-1] < 0.9 * losses[0]

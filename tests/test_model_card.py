@@ -35,7 +35,8 @@ def test_a_card_says_where_the_model_comes_from_and_has_no_clock(tmp_path):
     text = (tmp_path / "one.md").read_text(encoding="utf-8")
     assert text == (tmp_path / "two.md").read_text(encoding="utf-8")
     assert text.startswith("---\nlicense: Apache-2.0\n")
-    for words in ("2 images of 1 documents (texts: 1 by gold, 1 by teacher)", "LoRA, rank 16, alpha 32", "vllm serve x", dvc_hash(adapter), "abab"):
+    for words in ("2 images of 1 documents (texts: 1 by gold, 1 by teacher)", "LoRA, rank 16, alpha 32", "vllm serve x", "abab",
+                  dvc_hash(adapter)):
         assert words in text
 
 
