@@ -15,11 +15,11 @@ from ocrtune.studio.guard import Guard, check_host, is_loopback, read_accounts
 from ocrtune.studio.marked_edits import mark
 from ocrtune.studio.paging import ROWS, place
 from ocrtune.studio.pictures import Gallery
-from ocrtune.studio.pipeline_state import describe_change, flatten
+from ocrtune.studio.pipeline_state import describe_change, flatten, read_figures
 from ocrtune.studio.project import Project
 from ocrtune.studio.result_sets import Result, list_files, load_results
 from ocrtune.studio.review_order import judge_page, leave_out_checked, list_tasks
-from ocrtune.studio.selection import ORDERS, PERFECT, Query, choose, list_kinds, pool
+from ocrtune.studio.selection import ORDERS, PERFECT, Query, choose, list_kinds, name_score, pool
 from ocrtune.studio.side_by_side import choose_rows, join
 from ocrtune.studio.task_edits import delete_task, save_task
 from tests.conftest import draw_line, page_row
@@ -269,3 +269,23 @@ def test_status_of_dvc_in_words():
         "data/gold.jsonl: modified", "params.yaml: split.test"]
     assert describe_change("changed command") == ["changed command"]
     assert flatten({"a": {"b": 1}, "c": 2}) == {"a.b": 1, "c": 2}
+
+
+def test_a_score_against_a_teacher_is_never_called_plain_cer(tmp_path):
+    pytest.importorskip("gradio")
+    from ocrtune.studio.compare import say_verdict
+
+    change = {"cer": -0.3, "cer_low": -0.4, "cer_high": -0.2}
+    found = {"num_pages": 9, "num_documents": 2, "base": {"cer": 0.5, "char_f1": 0.6}, "tuned": {"cer": 0.2, "char_f1": 0.9},
+             "difference": change}
+    of_teacher = {name: {f"agreement_{key}" if key.startswith("cer") else key: value for key, value in part.items()}
+                  if isinstance(part, dict) else part for name, part in found.items()}
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "params.yaml").write_text("compare: {baseline: base, candidate: tuned}\n")
+    for figures, words in ((found, "CER 50.0 %"), (of_teacher, "CER against the teacher's labels 50.0 %")):
+        text = json.dumps(figures)
+        assert read_figures(text) == {"base": (0.5, 0.6), "tuned": (0.2, 0.9)}
+        (tmp_path / "metrics/compare.json").write_text(text)
+        assert "tuned reads better than base" in say_verdict(Project(tmp_path)) and f": {words}" in say_verdict(Project(tmp_path))
+    made = [Result("a", "a", None, "ab", "ab", {}, slices={"origin": origin}) for origin in ("gold", "teacher")]
+    assert (name_score(made[:1]), name_score(made)) == ("CER", "CER against labels")

@@ -12,8 +12,9 @@ from ocrtune.studio.params_file import pdf2img_json, read_params
 from ocrtune.studio.pictures import THUMB_WIDTH, Gallery
 from ocrtune.studio.project import Project
 from ocrtune.studio.revisions import list_sources, load_source
-from ocrtune.studio.selection import ANY, pool
+from ocrtune.studio.selection import ANY, name_score, pool
 from ocrtune.studio.side_by_side import KINDS, ORDERS, Row, choose_rows, join
+from ocrtune.summaries import plain_rates
 
 AGAINST = ("the reference", "the first reader")
 
@@ -31,8 +32,9 @@ def say_verdict(project: Project) -> str:
     try:
         found, params = json.loads(path.read_text(encoding="utf-8")), read_params(project).get("compare", {})
         names = params.get("baseline"), params.get("candidate")
-        before, after = (found[name]["cer"] for name in names)
-        difference = found["difference"]
+        score = "CER" if "cer" in found["difference"] else "CER against the teacher's labels"
+        before, after = (plain_rates(found[name])["cer"] for name in names)
+        difference = plain_rates(found["difference"])
         share = f"{100 * params.get('confidence', 0.95):g} % interval"
         interval = f", {share} {points(difference['cer_low'])} to {points(difference['cer_high'])}" if "cer_low" in difference else ""
         clear = "cer_low" in difference and (difference["cer_low"] > 0 or difference["cer_high"] < 0)
@@ -40,7 +42,7 @@ def say_verdict(project: Project) -> str:
         return notice("metrics/compare.json: not a report of stage compare with params.yaml as it is now; rerun it: ./run dvc repro", "bad")
     verb = ("reads better than" if difference["cer"] < 0 else "reads worse than") if clear else "reads about as well as"
     kind = "info" if not clear else "good" if difference["cer"] < 0 else "bad"
-    return (f'<div class="notice {kind}"><b>{show(names[1])} {verb} {show(names[0])}</b>: CER {percent(before)} → {percent(after)} '
+    return (f'<div class="notice {kind}"><b>{show(names[1])} {verb} {show(names[0])}</b>: {score} {percent(before)} → {percent(after)} '
             f'({points(difference["cer"])}{interval}; {found.get("num_documents", "?")} documents, {found.get("num_pages", 0):,} pages) '
             f'<span class="quiet">metrics/compare.json, the pipeline\'s last run</span></div>')
 
@@ -51,7 +53,9 @@ def show_figures(names: list[str], rows: list[Row], left_out: int) -> str:
     for number, name in enumerate(names):
         pooled = pool([row.results[number] for row in rows])
         f1 = pooled.get("char_f1")
-        entries.append((name, percent(pooled.get("cer")), "" if f1 is None else f"F1 {f1:.4f} · perfect {percent(pooled['perfect_rate'])}"))
+        score = name_score([row.results[number] for row in rows])
+        note = "" if f1 is None else f"{score} · F1 {f1:.4f} · perfect {percent(pooled['perfect_rate'])}"
+        entries.append((name, percent(pooled.get("cer")), note))
     better, worse = sum(row.gain > 0 for row in rows), sum(row.gain < 0 for row in rows)
     entries.append(("pages", f"{len(rows):,}", f"{better:,} better, {worse:,} worse" + (f"; {left_out:,} not shared" if left_out else "")))
     return figures(entries)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ocrtune.studio.git_state import GitError, git
 from ocrtune.studio.project import Project
 from ocrtune.studio.revisions import list_revisions
+from ocrtune.summaries import plain_rates
 
 PATIENCE_S = 120
 MOST_PARAMS = 4
@@ -64,9 +65,10 @@ def flatten(values: object, prefix: str = "") -> dict[str, object]:
 
 
 def read_figures(text: str) -> dict[str, tuple[float, float]]:
-    """Return each reader's CER and character F1 from the text of metrics/compare.json."""
+    """Return each reader's CER (against a teacher: agreement) and character F1 from the text of metrics/compare.json."""
     try:
-        readers = {name: part for name, part in json.loads(text).items() if isinstance(part, dict) and {"cer", "char_f1"} <= set(part)}
+        parts = {name: plain_rates(part) for name, part in json.loads(text).items() if isinstance(part, dict)}
+        readers = {name: part for name, part in parts.items() if {"cer", "char_f1"} <= set(part)}
         return {name: (part["cer"], part["char_f1"]) for name, part in readers.items()}
     except (ValueError, AttributeError):
         return {}

@@ -73,9 +73,9 @@ def lay_out() -> SimpleNamespace:
                 copy = gr.Button("copy", elem_id="prompts-copy")
                 delete = gr.Button("delete", elem_id="prompts-delete")
             with gr.Row():
-                reader = gr.Dropdown([], label="reader", elem_id="prompts-reader")
-                page = gr.Dropdown([], label="page", allow_custom_value=True, elem_id="prompts-page")
-                attempt = gr.Button("try", variant="primary", elem_id="prompts-try")
+                reader = gr.Dropdown([], label="reader", elem_id="prompts-reader", scale=2)
+                page = gr.Dropdown([], label="page", allow_custom_value=True, elem_id="prompts-page", scale=4)
+                attempt = gr.Button("try", variant="primary", elem_id="prompts-try", scale=1, min_width=80)
             picture = gr.HTML(elem_id="prompts-picture")
             reading = gr.HTML(elem_id="prompts-reading")
     return SimpleNamespace(**locals())

@@ -11,7 +11,7 @@ from ocrtune.studio.params_file import pdf2img_json
 from ocrtune.studio.pictures import THUMB_WIDTH, Gallery
 from ocrtune.studio.project import Project
 from ocrtune.studio.result_sets import Result, list_files, load_results
-from ocrtune.studio.selection import ANY, ORDERS, Query, choose, list_kinds, list_verdicts, pool
+from ocrtune.studio.selection import ANY, ORDERS, Query, choose, list_kinds, list_verdicts, name_score, pool
 
 LEGEND = '<mark class="changed">read wrong</mark> <mark class="added">made up</mark> <del class="missing">missing</del>'
 NO_RESULTS = "There are no results yet. Run the pipeline (./run dvc repro), or name a folder of results with --eval_dir."
@@ -46,7 +46,8 @@ def show_figures(results: list[Result], found: list[Result]) -> str:
         return title, say(everything.get(key)), here
 
     return figures([
-        entry("CER, pooled", "cer"), entry("character F1", "char_f1", lambda share: "–" if share is None else f"{share:.4f}"),
+        entry(f"{name_score(results)}, pooled", "cer"),
+        entry("character F1", "char_f1", lambda share: "–" if share is None else f"{share:.4f}"),
         entry("perfect", "perfect_rate"), ("pages", f"{len(results):,}", "" if len(found) == len(results) else f"chosen: {len(found):,}"),
         entry("edits", "edits", lambda number: "–" if number is None else f"{number:,}")])
 
@@ -56,8 +57,9 @@ def show_counts(result: Result) -> str:
     if not result.counts:
         return '<p class="counts">no reference: nothing to score against</p>'
     counts = result.counts
-    return (f'<p class="counts">{cer_pill(result.cer)} CER · F1 {result.char_f1:.4f} · {counts["substitutions"]} substituted, '
-            f'{counts["insertions"]} inserted, {counts["deletions"]} missing of {counts["reference_chars"]:,} characters'
+    return (f'<p class="counts">{cer_pill(result.cer)} {name_score([result])} · F1 {result.char_f1:.4f} · '
+            f'{counts["substitutions"]} substituted, {counts["insertions"]} inserted, '
+            f'{counts["deletions"]} missing of {counts["reference_chars"]:,} characters'
             f'{"".join(f" · {show(name)} {show(value)}" for name, value in result.slices.items())}</p>')
 
 

@@ -9,6 +9,7 @@ from ocrtune.studio.project import Project
 from ocrtune.studio.result_sets import Result, build_results, list_files, load_results
 
 MOST_COMMITS = 15
+MOST_TITLE = 72
 PREDICTIONS = "data/predictions/"
 
 
@@ -28,12 +29,17 @@ def list_revisions(root: Path) -> list[tuple[str, str]]:
         experiments = git(root, "for-each-ref", "--format=%(objectname)%09%(refname)", "refs/exps").splitlines()
     except GitError:
         return []
-    found = [(revision, title[:60]) for revision, title in (line.split("\t", 1) for line in commits)]
+    found = [(revision, shorten(title)) for revision, title in (line.split("\t", 1) for line in commits)]
     for revision, name in (line.split("\t", 1) for line in experiments):
         parts = name.split("/")
         if len(parts) == 5 and parts[2] not in ("exec", "celery", "stash"):  # refs/exps/ab/cdef.../name
             found.append((revision, f"experiment {parts[4]}"))
     return found
+
+
+def shorten(title: str) -> str:
+    """Return a title that fits into a list."""
+    return title if len(title) <= MOST_TITLE else f"{title[:MOST_TITLE - 1].rstrip()}…"
 
 
 def predictions_at(root: Path, revision: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from ocrtune.studio.pipeline_state import Run, ask_status, list_runs, list_stage
 from ocrtune.studio.project import Project
 
 SECONDS = 3.0  # between two looks at the curves
-MOST_LINES = 6  # of what changed in a stage
+MOST_LINES = 5  # of what changed in a stage
 
 
 def show_stages(stages: list[str], changed: dict[str, list[str]]) -> str:
@@ -16,7 +16,11 @@ def show_stages(stages: list[str], changed: dict[str, list[str]]) -> str:
     cards = []
     for stage in stages:
         parts = {name: lines for name, lines in changed.items() if name == stage or name.startswith(f"{stage}@")}
-        lines = [f"{name.partition('@')[2]} {line}".strip() for name, found in parts.items() for line in found]
+        places: dict[str, list[str]] = {}
+        for name, found in parts.items():
+            for line in found:
+                places.setdefault(line, []).append(name.partition("@")[2])
+        lines = [f"{', '.join(names)}: {line}" if any(names) and len(names) < len(parts) else line for line, names in places.items()]
         more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
         said = "".join(f"<li>{show(line)}</li>" for line in lines[:MOST_LINES] + more)
         kind, state = ("stale", "to run") if parts else ("fresh", "up to date")
@@ -59,7 +63,8 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
     curves = gr.HTML(elem_id="runs-curves")
     gr.HTML("<h3>Pipeline</h3>")
     stages = gr.HTML(notice("Asking DVC …"), elem_id="runs-stages")
-    again = gr.Button("ask again", size="sm", elem_id="runs-again")
+    with gr.Row():
+        again = gr.Button("ask again", size="sm", elem_id="runs-again", scale=0, min_width=140)
     gr.HTML("<h3>Commits and experiments</h3>")
     table = gr.HTML(elem_id="runs-table")
     drawn = gr.State("")

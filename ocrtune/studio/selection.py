@@ -65,6 +65,11 @@ def list_kinds(results: list[Result]) -> list[str]:
     return [ANY, *(f"{column}: {value}" for column in sorted(values) if len(values[column]) > 1 for value in sorted(values[column]))]
 
 
+def name_score(results: list[Result]) -> str:
+    """Return what the edits by reference characters may be called: against a teacher's labels they are no plain CER."""
+    return "CER against labels" if any(result.slices.get("origin") == "teacher" for result in results) else "CER"
+
+
 def pool(results: list[Result]) -> dict[str, float]:
     """Return the pooled figures of results that have a reference: all edits by all characters, and the share of perfect pages."""
     scored = [result for result in results if result.counts]
