@@ -133,8 +133,8 @@ def test_6_queued_experiments_run_side_by_side(people):
     run_block(people, 8)
     end = time.monotonic() + 900
     while "Success" not in (status := lead.run("dvc queue status")) or "Running" in status or "Queued" in status:
-        assert "Failed" not in status, lead.run("dvc queue logs draws-50; dvc queue logs draws-60", ok=None)
+        assert "Failed" not in status, lead.run("dvc queue logs draws-200; dvc queue logs draws-300", ok=None)
         assert time.monotonic() < end, status
         time.sleep(2)
     lead.run("dvc queue stop", ok=None)
-    assert {"draws-50", "draws-60"} <= set(lead.run("dvc exp list --name-only").split())
+    assert {"draws-200", "draws-300"} <= set(lead.run("dvc exp list --name-only").split())
