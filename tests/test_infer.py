@@ -277,7 +277,9 @@ def test_ctrl_c_leaves_whole_documents_and_a_run_to_go_on_with(project, server, 
     server.usual = (200, {}, hang)
     command = ["-m", "tools.infer", "in", "--base_url", server.url, "--model", "m", "--format", form]
     process = subprocess.Popen([sys.executable, *command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               env=os.environ | {"PYTHONPATH": str(ROOT)})
+                               env=os.environ | {"PYTHONPATH": str(ROOT)},
+                               # Where the tests run in the background, SIGINT may be ignored, and children would inherit that.
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     done = lambda: [path for path in Path("output").glob("*") if path.is_file()]  # noqa: E731
     while not (done() and len(server.asked) == 3):
         assert process.poll() is None, process.communicate()[0]
