@@ -3,9 +3,12 @@
 import csv
 import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ocrtune.gate import Bound, measure_bounds
+from ocrtune.near_duplicates import Twin
 from ocrtune.paired import Outcomes, count_outcomes, draw_rates, holm, percentile_interval, sign_flip_p, smallest_effect
 from ocrtune.rates import error_rate
 from ocrtune.rows import write_text
@@ -37,21 +40,6 @@ class Difference:
     def is_clear(self) -> bool:
         """Whether the interval leaves out 0."""
         return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A bound of the gate and what was measured; `increase` is None where nothing was, which doesn't pass."""
-
-    key: str
-    increase: float | None
-    bound: float
-    where: str = ""
-
-    @property
-    def has_passed(self) -> bool:
-        """Whether the increase stays within the bound."""
-        return self.increase is not None and self.increase <= self.bound
 
 
 @dataclass(frozen=True)
@@ -157,8 +145,8 @@ def count_documents(readers: list[ScoredReader]) -> list[Document]:
             for doc_id, page_ids in sorted(pages.items())]
 
 
-def compare_readers(readers: list[ScoredReader], params) -> Comparison:
-    """Compare checked readers, the second with the first, by `CompareParams`."""
+def compare_readers(readers: list[ScoredReader], params, leaks: Sequence[Twin] = ()) -> Comparison:
+    """Compare checked readers, the second with the first, by `CompareParams`; `leaks` as in `ocrtune.gate.measure_bounds`."""
     documents = count_documents(readers)
     edits, lengths = [document.edits for document in documents], [document.reference_chars for document in documents]
     cers = [error_rate(sum(counts), sum(lengths)) for counts in zip(*edits, strict=True)]
@@ -179,19 +167,8 @@ def compare_readers(readers: list[ScoredReader], params) -> Comparison:
         for place in range(1, len(readers))]
     slices = compare_slices(readers, params.draws, params.confidence, params.seed)
     comparison = Comparison(readers, documents, cers, intervals, differences, params.confidence, slices, [])
-    comparison.bounds.extend(measure_bounds(comparison, params.gate))
+    comparison.bounds.extend(measure_bounds(comparison, params.gate, leaks))
     return comparison
-
-
-def measure_bounds(comparison: Comparison, gate) -> list[Bound]:
-    """Return the bounds that params set, with what was measured, to six digits; of the slices, the worst is measured."""
-    worst = max(comparison.slices, key=lambda test: test.change, default=None)
-    overall = comparison.difference.absolute
-    measured = {"max_cer_increase": (overall, ""),
-                "max_slice_increase": (worst.change, worst.name) if worst else (overall, "all pages: there are no slices"),
-                "max_canary_increase": (comparison.forgotten, "")}
-    return [Bound(key, None if increase is None else round(increase, 6), getattr(gate, key), where)
-            for key, (increase, where) in measured.items() if getattr(gate, key) is not None]
 
 
 def list_figures(comparison: Comparison) -> dict:

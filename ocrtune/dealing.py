@@ -1,8 +1,9 @@
 """Deal documents to train, val and test."""
 
 import hashlib
+from pathlib import Path
 
-from ocrtune.near_duplicates import find_text_twins
+from ocrtune.near_duplicates import find_twins
 from ocrtune.params.split import SplitParams
 
 
@@ -21,14 +22,15 @@ def choose_split(doc_id: str, params: SplitParams) -> str:
     return "val" if share < params.test + params.val else "train"
 
 
-def take_out_twins(dealt: dict[str, list[dict]], least: float) -> list[dict]:
+def take_out_twins(dealt: dict[str, list[dict]], folder: Path, least: float) -> list[dict]:
     """Take documents out of train and val that say nearly the same as one of test (or, of train, one of val).
 
-    Test keeps its place, so that a document added later never moves it. Returns the refused rows with their reason.
+    Test keeps its place, so that a document added later never moves it. Image paths are as seen from `folder`.
+    Returns the refused rows with their reason.
     """
     refused = []
     twins = {}
-    for twin in find_text_twins(dealt, least):
+    for twin in find_twins(dealt, folder, least):
         twins.setdefault((twin.other_id, twin.other_split), twin)
     for name, part in dealt.items():
         found = [(row, twins.get((row["doc_id"], name))) for row in part]

@@ -80,25 +80,58 @@ def join_documents(rows: Iterable[dict]) -> dict[str, str]:
     return {doc_id: "\n".join(parts) for doc_id, parts in texts.items()}
 
 
-def find_text_twins(splits: dict[str, list[dict]], least: float) -> list[Twin]:
-    """Return pairs of documents of different splits whose texts are at least so alike, most alike first.
-
-    Case, punctuation and markup make no difference.
-    """
+def shingle_documents(splits: dict[str, list[dict]]) -> tuple[dict, dict]:
+    """Return the shingles of each document by (doc_id, split), and the texts of those too short for it, without case and punctuation."""
     normalize, known = find_normalizer("alnum").normalize, {}
-    shingles: dict[tuple[str, str], np.ndarray] = {}
+    shingles, short = {}, {}
     for name, rows in splits.items():
         for doc_id, text in join_documents(rows).items():
-            found = list_shingles(find_words(normalize(text)), known)
+            text = normalize(text)
+            found = list_shingles(find_words(text), known)
             if len(found) >= MIN_SHINGLES:
                 shingles[doc_id, name] = found
-    pairs = pair_by_bands({key: sign(found) for key, found in shingles.items()})
+            else:
+                short[doc_id, name] = text
+    return shingles, short
+
+
+def pair_texts(shingles: dict[tuple[str, str], np.ndarray], least: float) -> list[Twin]:
+    """Return pairs of shingled documents of different splits that are at least so alike, most alike first."""
     twins = []
-    for one, two in pairs:
+    for one, two in pair_by_bands({key: sign(found) for key, found in shingles.items()}):
         likeness = jaccard(shingles[one], shingles[two])
         if likeness >= least:
             twins.append(make_twin(one, two, likeness, "text"))
+    return sort_twins(twins)
+
+
+def sort_twins(twins: list[Twin]) -> list[Twin]:
+    """Return the most alike first."""
     return sorted(twins, key=lambda twin: (-twin.likeness, twin.doc_id, twin.other_id))
+
+
+def find_text_twins(splits: dict[str, list[dict]], least: float) -> list[Twin]:
+    """Return pairs of documents of different splits whose texts are at least so alike, most alike first.
+
+    Case, punctuation and markup make no difference. Documents of fewer than `MIN_SHINGLES` runs of words are left out.
+    """
+    return pair_texts(shingle_documents(splits)[0], least)
+
+
+def find_twins(splits: dict[str, list[dict]], folder: Path, least: float) -> list[Twin]:
+    """Return pairs of documents of different splits that say nearly the same, most alike first.
+
+    Of short ones, single lines mostly, the same words prove nothing: they are twins where their texts are the same and
+    this share of their pictures is alike as well. No other picture is opened.
+    """
+    shingles, short = shingle_documents(splits)
+    where: dict[str, set[str]] = {}
+    for (_, name), text in short.items():
+        where.setdefault(text, set()).add(name)
+    suspects = {name: [row for row in rows if len(where.get(short.get((row["doc_id"], name)), ())) > 1] for name, rows in splits.items()}
+    alike = [twin._replace(by="text and image") for twin in find_image_twins(suspects, folder, least)
+             if short[twin.doc_id, twin.split] == short[twin.other_id, twin.other_split]]
+    return sort_twins(pair_texts(shingles, least) + alike)
 
 
 def find_image_twins(splits: dict[str, list[dict]], folder: Path, least: float) -> list[Twin]:
@@ -127,7 +160,7 @@ def find_image_twins(splits: dict[str, list[dict]], folder: Path, least: float) 
         share = min(map(len, pages)) / min(sizes[one], sizes[two])
         if share >= least and one[0] != two[0]:
             twins.append(make_twin(one, two, share, "image"))
-    return sorted(twins, key=lambda twin: (-twin.likeness, twin.doc_id, twin.other_id))
+    return sort_twins(twins)
 
 
 def make_twin(one: tuple[str, str], two: tuple[str, str], likeness: float, by: str) -> Twin:

@@ -2,22 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 
-from ocrtune.scores import score_page
-from ocrtune.summaries import summarize
+from ocrtune.reader_scores import ReaderScores, Rules
 
 
-def describe_results(references: Iterable[dict], predictions: Mapping[str, str], normalizer: str) -> dict:
+def describe_results(references: Iterable[dict], predictions: Mapping[str, str], rules: Rules) -> dict:
     """Return the report of predictions, texts by page_id, against rows of a split with their images; a page without one is scored as empty.
 
-    Scores are those of stage evaluate: CER and character F1 of the whole set are pooled over its characters.
+    Scores are those of stage evaluate by the same rules: CER and character F1 of the whole set are pooled over its characters.
+    The format has one name for every error rate, `overall_cer`; `measures` beside it says what that is, `CER` or, where any
+    reference is a teacher's, `agreement with a teacher`, and `origins` counts whose texts the references are.
     """
-    samples, scored = [], []
+    samples, scores = [], ReaderScores(rules)
     for row in references:
-        prediction = predictions.get(row["page_id"], "")
-        scores = score_page(row["text"], prediction, normalizer)
-        scored.append({"doc_id": row["doc_id"], "origin": row["origin"], "finish_reason": "stop", **scores})
-        samples.append({"image_path": row["image"], "label": row["text"], "prediction": prediction,
-                        "cer_score": scores["cer"], "f1_score": scores["char_f1"]})
-    figures = summarize(scored)
-    return {"overall_cer": figures["cer"], "overall_f1": figures["char_f1"], "total_samples": len(samples), "samples": samples}
-
+        prediction = predictions.get(row["page_id"])
+        scored = scores.add(row, prediction or "", "error" if prediction is None else "stop")
+        samples.append({"image_path": row["image"], "label": row["text"], "prediction": prediction or "",
+                        "cer_score": scored["cer"], "f1_score": scored["char_f1"]})
+    figures = scores.totals.summarize()
+    return {"overall_cer": figures["cer"], "overall_f1": figures["char_f1"], "total_samples": len(samples),
+            "measures": "agreement with a teacher" if "teacher" in figures["origins"] else "CER",
+            "origins": figures["origins"], **rules._replace(has_structure=False).describe(), "samples": samples}

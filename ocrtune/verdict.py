@@ -1,6 +1,7 @@
 """Say in plain sentences what a comparison found. `code` and **bold** are marked as in Markdown."""
 
 from ocrtune.comparison import ORIGINS, Comparison
+from ocrtune.gate import LIKENESS
 
 
 def percent(share: float) -> str:
@@ -87,6 +88,9 @@ def say_gate(comparison: Comparison) -> list[str]:
     def say(bound) -> str:
         if bound.increase is None:
             return f"`{bound.key}`: **not passed**, nothing was measured on clean print"
+        if bound.key == LIKENESS:
+            verdict = f"**not passed**, {bound.where}" if not bound.has_passed else "passed, the student learnt from no such document"
+            return f"`{bound.key}`: {verdict}, at most {bound.bound:.0%} alike allowed".replace("%", " %")
         change, allowed = points(bound.increase, bound.bound)
         where = f" ({bound.where})" if bound.where else ""
         return f"`{bound.key}`: {'passed' if bound.has_passed else '**not passed**'}, {change} points{where}, at most {allowed} allowed"

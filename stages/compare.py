@@ -1,7 +1,8 @@
 """Compare readers on the same pages: the verdict with its interval, as JSON, CSV, Markdown, HTML and pictures.
 
-    python -m stages.compare data/pages data/splits data/predictions metrics/evaluate metrics/train \\
-        metrics/compare.json metrics/compare.csv metrics/compare.md metrics/compare.html metrics/plots metrics/tables
+    python -m stages.compare data/pages data/splits data/splits/train.jsonl data/splits/val.jsonl data/predictions \\
+        metrics/evaluate metrics/train metrics/compare.json metrics/compare.csv metrics/compare.md metrics/compare.html \\
+        metrics/plots metrics/tables
 
 Fails when the gate (params.yaml, compare.gate) does not pass, after everything is written.
 """
@@ -13,10 +14,12 @@ import typer
 
 
 class Inputs(NamedTuple):
-    """The folders that compare reads."""
+    """The folders that compare reads, and the rows that the student learnt from."""
 
     pages: Path
     splits: Path
+    train: Path
+    val: Path
     predictions: Path
     scores: Path
     training: Path
@@ -50,13 +53,6 @@ def read_losses(folder: Path) -> list[tuple[int, float]]:
         return [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file, delimiter="\t")]
 
 
-def say_failures(bounds: list) -> list[str]:
-    """Return the bounds that don't pass, a line each."""
-    return [f"{bound.key}{f' ({bound.where})' if bound.where else ''}: "
-            f"{'nothing was measured' if bound.increase is None else f'{bound.increase:+.4f}'}, allowed is {bound.bound:+.4f}"
-            for bound in bounds if not bound.has_passed]
-
-
 def compare(inputs: Inputs, outputs: Outputs, params, evaluated: dict) -> list[str]:
     """Write the reports by `CompareParams` and return what the gate does not let pass.
 
@@ -65,6 +61,7 @@ def compare(inputs: Inputs, outputs: Outputs, params, evaluated: dict) -> list[s
     from ocrtune.changed_pages import list_changed_pages, rank_confusions
     from ocrtune.comparison import compare_readers, list_figures, write_comparison_csv
     from ocrtune.html_report import render_html
+    from ocrtune.leaks import find_leaks
     from ocrtune.plot_tables import write_plot_tables
     from ocrtune.plots import draw_pictures
     from ocrtune.report import render_markdown
@@ -74,9 +71,9 @@ def compare(inputs: Inputs, outputs: Outputs, params, evaluated: dict) -> list[s
 
     readers = [read_reader(inputs.scores, name) for name in find_readers(inputs.scores, params, list(evaluated["readers"]))]
     check_readers(readers)
-    comparison = compare_readers(readers, params)
-
-    rows = index_references(inputs.splits / f"{evaluated['split']}.jsonl", evaluated["top_k"], readers[0])
+    tested, least = inputs.splits / f"{evaluated['split']}.jsonl", params.gate.max_likeness
+    rows = index_references(tested, evaluated["top_k"], readers[0])
+    comparison = compare_readers(readers, params, find_leaks(tested, [inputs.train, inputs.val], least) if least else [])
     known = index_rows(iterate_rows(inputs.pages / "pages.jsonl", ("page_id", "line")), source=f"{inputs.pages}/pages.jsonl")
     references = {page_id: row["text"] for page_id, row in rows.items()}
     before, after = (read_predictions(inputs.predictions / f"{reader.name}.jsonl", reader, references) for reader in readers[:2])
@@ -92,12 +89,14 @@ def compare(inputs: Inputs, outputs: Outputs, params, evaluated: dict) -> list[s
     write_json(outputs.metrics, list_figures(comparison))
     check_counts("compare", len(rows), rows_out, 0)
     print(say_verdict(comparison, unit))
-    return say_failures(comparison.bounds)
+    return [bound.say_failure() for bound in comparison.bounds if not bound.has_passed]
 
 
 def main(
     pages: Annotated[Path, typer.Argument(help="folder of pages.jsonl and images")],
     splits: Annotated[Path, typer.Argument(help="folder of the split's .jsonl")],
+    train: Annotated[Path, typer.Argument(help="rows that the student learnt from")],
+    val: Annotated[Path, typer.Argument(help="rows that its weights were chosen by")],
     predictions: Annotated[Path, typer.Argument(help="folder of <reader>.jsonl")],
     scores: Annotated[Path, typer.Argument(help="folder of <reader>.json and <reader>.csv that evaluate wrote")],
     training: Annotated[Path, typer.Argument(help="folder of what train logged")],
@@ -117,7 +116,7 @@ def main(
     with report_errors():
         params = load_section("compare", CompareParams)
         values = read_params()
-        inputs = Inputs(pages, splits, predictions, scores, training)
+        inputs = Inputs(pages, splits, train, val, predictions, scores, training)
         failures = compare(inputs, Outputs(metrics, table, report, page, plots, tables), params, values["evaluate"])
     if failures:
         print(f"error: compare.gate in params.yaml does not pass; see {report}", *failures, sep="\n  ", file=sys.stderr)

@@ -40,7 +40,7 @@ def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
         dealt[choose_split(row["doc_id"], params)].append(
             {"page_id": page_id, "doc_id": row["doc_id"], "image": f"../{pages.name}/{row['image']}", "text": text, "origin": origin})
     if params.max_likeness is not None:
-        refused += take_out_twins(dealt, params.max_likeness)
+        refused += take_out_twins(dealt, splits, params.max_likeness)
     write_rows(splits / "refused.jsonl", refused)
     for name, part in dealt.items():
         write_rows(splits / f"{name}.jsonl", part)

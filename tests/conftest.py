@@ -93,3 +93,14 @@ def built_student(tmp_path_factory) -> Path:
 def student(built_student, tmp_path) -> Path:
     """Return a student's folder of this test's own."""
     return Path(shutil.copytree(built_student, tmp_path / "models" / "base" / "tiny"))
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """Return a folder with the scores of readers base and tuned."""
+    from compared import Scored
+
+    scored = Scored(tmp_path)
+    scored.add("base", 0.5)
+    scored.add("tuned", 0.04, canary=0.03)
+    return scored

@@ -255,21 +255,37 @@ def test_what_would_be_lost_is_not_written_over(folder):
         run(folder / "images", folder / "out.jsonl", "deepseek")
 
 
-def test_the_report_of_results(project):
+def test_the_report_of_results(project, capsys):
     rows = [{"page_id": f"{name}_p1", "doc_id": name, "image": f"../pages/{name}.png", "text": text, "origin": "gold"}
             for name, text in (("a", "abcd"), ("b", "efgh"))]  # fmt: skip
     write_rows(Path("data/splits/test.jsonl"), rows)
     write_rows(Path("data/predictions/tuned.jsonl"), [{"page_id": "a_p1", "text": "abXd"}])
     assert write_report(Path("data/predictions/tuned.jsonl"), Path("out/report.json"), Path("data/splits/test.jsonl"), None) == 2
     report = json.loads(Path("out/report.json").read_text())
-    assert list(report) == ["overall_cer", "overall_f1", "total_samples", "timestamp", "model_name", "samples"]
+    assert list(report) == ["overall_cer", "overall_f1", "total_samples", "measures", "origins", "normalizer", "unit", "structure",
+                            "timestamp", "model_name", "samples"]
+    assert (report["measures"], report["origins"], report["normalizer"]) == ("CER", {"gold": 2}, "nfc_ws@1")
     assert (report["overall_cer"], report["total_samples"], report["model_name"]) == (5 / 8, 2, "tuned")  # 1 of 4, and 4 of 4
     assert report["samples"][0] == {"image_path": "../data/pages/a.png", "label": "abcd", "prediction": "abXd", "cer_score": 1 / 4,
                                     "f1_score": 3 / 4}  # fmt: skip
     assert report["samples"][1]["cer_score"] == 1
+    assert "2 pages, CER 0.6250" in capsys.readouterr().out
     write_rows(Path("other.jsonl"), [{"page_id": "x", "text": ""}])
     with pytest.raises(ValueError, match=r"other\.jsonl: reads none of the 2 pages"):
         write_report(Path("other.jsonl"), Path("out/report.json"), Path("data/splits/test.jsonl"), None)
+
+
+def test_a_report_against_a_teacher_says_so_and_follows_the_rules_of_evaluate(project, capsys):
+    project.params["evaluate"] |= {"fold": ["width"], "unit": "grapheme"}
+    project.save()
+    row = {"page_id": "a_p1", "doc_id": "a", "image": "a.png", "text": "A\u0323\u0308 1", "origin": "teacher"}
+    write_rows(Path("test.jsonl"), [row])
+    write_rows(Path("tuned.jsonl"), [{"page_id": "a_p1", "text": "A \uff11"}, {"page_id": "b_p1", "text": "b"}])
+    write_report(Path("tuned.jsonl"), Path("report.json"), Path("test.jsonl"), None)
+    report, printed = json.loads(Path("report.json").read_text()), capsys.readouterr()
+    assert (report["measures"], report["origins"]) == ("agreement with a teacher", {"teacher": 1})
+    assert (report["overall_cer"], report["unit"], report["normalizer"]) == (0.333333, "grapheme", "nfc_ws@1+width@1")
+    assert "1 pages, agreement (CER against a teacher) 0.3333" in printed.out and "1 predictions left out" in printed.err
 
 
 def test_the_command_counts_and_its_status_is_honest(folder, project):

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies
 from PIL import Image
 
 from ocrtune.image_hashes import MOST_BITS, find_alike, hash_image
-from ocrtune.near_duplicates import find_image_twins, find_text_twins, jaccard, list_shingles
+from ocrtune.near_duplicates import find_image_twins, find_text_twins, find_twins, jaccard, list_shingles
 from ocrtune.rows import write_rows
 from ocrtune.split_statistics import describe_drift, describe_split, divergence, largest_gap, name_script
 
@@ -144,3 +144,18 @@ def test_the_command_fails_on_a_leak(project):
     assert status == 0 and "| pages | 1 | 1 | 1 |" in output
     status, output = project.run("-m", "tools.analyze", project.folder / "nowhere")
     assert status == 1 and "found neither train, val nor test; run split" in output
+
+
+def test_short_documents_are_twins_by_text_and_picture_together(tmp_path):
+    texts = {"same": "Anno 1683", "rescan": "ANNO 1683.", "others": "Anno 1684", "apart": "Anno 1683"}
+    rows = {doc_id: page_row(tmp_path, doc_id, 1, text, width=260) for doc_id, text in texts.items()}
+    with Image.open(tmp_path / rows["apart"]["image"]) as image:  # the same words in another hand
+        image.transpose(Image.Transpose.ROTATE_180).save(tmp_path / rows["apart"]["image"])
+    splits = {"train": [rows[name] | {"text": texts[name]} for name in ("rescan", "others", "apart")],
+              "test": [rows["same"] | {"text": texts["same"]}]}
+    draw = page_row(tmp_path, "rescan", 1, texts["same"], width=260)  # the label differs, the picture does not
+    assert draw["image"] == rows["rescan"]["image"]
+    (twin,) = find_twins(splits, tmp_path, 0.6)
+    assert (twin.doc_id, twin.other_id, twin.likeness, twin.by) == ("same", "rescan", 1, "text and image")
+    splits["train"] = [row | {"image": "gone.png"} for row in splits["train"]]
+    assert find_twins(splits, tmp_path, 0.6) == []

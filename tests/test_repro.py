@@ -41,7 +41,8 @@ def make_project(folder: Path) -> None:
     params["split"] |= {"test": 0.3, "val": 0.1}
     params["train"] |= {"epochs": None, "max_steps": 4, "per_device_batch_size": 4, "save_steps": 2, "logging_steps": 1}
     params["students"]["tiny"]["max_new_tokens"] = 24
-    params["compare"] |= {"draws": 200, "gate": {"max_cer_increase": None, "max_canary_increase": None, "max_slice_increase": None}}
+    gate = dict.fromkeys(("max_cer_increase", "max_canary_increase", "max_slice_increase"))
+    params["compare"] |= {"draws": 200, "gate": gate | {"max_likeness": 0.6}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
 

@@ -100,24 +100,34 @@ def write_report(predictions: Path, dest: Path, references: Path, name: str | No
     import os
     from datetime import UTC, datetime
 
-    from ocrtune.params.load import read_params
+    from ocrtune.evaluated_pages import read_references
+    from ocrtune.normalizers import find_normalizer
+    from ocrtune.params.evaluate import EvaluateParams
+    from ocrtune.params.load import load_section
+    from ocrtune.reader_scores import Rules
     from ocrtune.results_report import describe_results
     from ocrtune.rows import index_rows, read_rows, write_json
 
-    rows = read_rows(references, ("page_id", "doc_id", "image", "text", "origin"))
+    params = load_section("evaluate", EvaluateParams)
+    rules = Rules(find_normalizer(params.normalizer, params.fold).label, params.unit)
+    rows = read_references(references)
     found = index_rows(read_rows(predictions, ("page_id", "text")), source=str(predictions))
     texts = {page_id: row["text"] for page_id, row in found.items()}
     rows = [row | {"image": Path(os.path.relpath(references.parent / row["image"], dest.parent)).as_posix()} for row in rows]
     unread = sum(row["page_id"] not in texts for row in rows)
-    if not rows or unread == len(rows):
+    if unread == len(rows):
         raise ValueError(f"{predictions}: reads none of the {len(rows)} pages of {references}; name others with --references")
-    report = describe_results(rows, texts, read_params()["evaluate"]["normalizer"])
+    report = describe_results(rows, texts, rules)
     written = {"timestamp": datetime.now(UTC).isoformat(timespec="seconds"), "model_name": name or predictions.stem}
     samples = {"samples": report.pop("samples")}
     write_json(dest, report | written | samples)
     if unread:
         print(f"convert: {unread} of {len(rows)} pages have no prediction and count as empty", file=sys.stderr)
-    print(f"convert: {len(rows)} pages, CER {report['overall_cer']:.4f}, character F1 {report['overall_f1']:.4f}")
+    unknown = len(texts) - (len(rows) - unread)
+    if unknown:
+        print(f"convert: {unknown} predictions left out: of pages that {references} lacks", file=sys.stderr)
+    kind = "CER" if report["measures"] == "CER" else "agreement (CER against a teacher)"
+    print(f"convert: {len(rows)} pages, {kind} {report['overall_cer']:.4f}, character F1 {report['overall_f1']:.4f}, {rules.normalizer}")
     return len(rows)
 
 

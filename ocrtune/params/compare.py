@@ -11,6 +11,8 @@ class GateParams(Section):
     max_cer_increase: float | None = Field(description="candidate's CER less the baseline's, absolute, on the test split", ge=-1, le=1)
     max_slice_increase: float | None = Field(description="the same on the slice that fared worst (evaluate.slices, origin)", ge=-1, le=1)
     max_canary_increase: float | None = Field(description="the same on the clean print of data/canary", ge=-1, le=1)
+    max_likeness: float | None = Field(description="share of runs of four words that a tested document and one of train or val may share",
+                                       gt=0, lt=1)
 
 
 class CompareParams(Section):

@@ -1,0 +1,61 @@
+"""Hold a comparison to the bounds of `compare.gate`: when a model is too much worse to be shipped, or its test proves nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ocrtune.near_duplicates import Twin
+
+MOST_NAMED = 5
+LIKENESS = "max_likeness"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound of the gate and what was measured; `increase` is None where nothing was, which doesn't pass.
+
+    A rise of the CER, or, of `LIKENESS`, how alike the worst leak is (0: there is none); all are shares. `where`
+    names the slice or the documents.
+    """
+
+    key: str
+    increase: float | None
+    bound: float
+    where: str = ""
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the increase stays within the bound."""
+        return self.increase is not None and self.increase <= self.bound
+
+    def say_failure(self) -> str:
+        """Return a line about a bound that does not pass."""
+        where = f" ({self.where})" if self.where else ""
+        if self.increase is None:
+            return f"{self.key}{where}: nothing was measured, allowed is {self.bound:+.4f}"
+        if self.key == LIKENESS:
+            return f"{self.key}: {self.where}; allowed is {self.bound:.0%}; take them out of either, or raise the bound"
+        return f"{self.key}{where}: {self.increase:+.4f}, allowed is {self.bound:+.4f}"
+
+
+def name_leaks(leaks: Sequence[Twin]) -> str:
+    """Return the first few leaks by name, and how many documents of the test set they are."""
+    named = ", ".join(f"{twin.doc_id} is {twin.likeness:.0%} the same as {twin.other_id} of {twin.other_split}"
+                      for twin in leaks[:MOST_NAMED])
+    count = len({twin.doc_id for twin in leaks})
+    more = f" and {len(leaks) - MOST_NAMED} more pairs" if len(leaks) > MOST_NAMED else ""
+    return f"{count} tested document{'' if count == 1 else 's'} the student learnt from: {named}{more}" if leaks else ""
+
+
+def measure_bounds(comparison, gate, leaks: Sequence[Twin] = ()) -> list[Bound]:
+    """Return the bounds that `GateParams` sets, with what a `Comparison` measured, to six digits; of the slices, the worst counts.
+
+    `leaks`: documents of the test set that the student learnt from, the most alike first (`ocrtune.leaks`).
+    """
+    worst = max(comparison.slices, key=lambda test: test.change, default=None)
+    overall = comparison.difference.absolute
+    measured = {"max_cer_increase": (overall, ""),
+                "max_slice_increase": (worst.change, worst.name) if worst else (overall, "all pages: there are no slices"),
+                "max_canary_increase": (comparison.forgotten, ""),
+                LIKENESS: (max((twin.likeness for twin in leaks), default=0.0), name_leaks(leaks))}
+    return [Bound(key, None if increase is None else round(increase, 6), getattr(gate, key), where)
+            for key, (increase, where) in measured.items() if getattr(gate, key) is not None]
