@@ -5,6 +5,7 @@ here and nowhere else.
 """
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from ocrtune.packed_attention import use_packed_attention
 from ocrtune.params.students import StudentProfile
 from ocrtune.processors import open_processor
 from ocrtune.quantization import four_bit_settings
+
+# On a CPU it recommends a faster kernel the moment transformers' trainer or peft imports it, used or not.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def weights_digest(folder: Path) -> str:
@@ -32,11 +36,8 @@ def weights_digest(folder: Path) -> str:
 
 def quiet_libraries() -> None:
     """Keep progress bars and advice of transformers out of the stages' output."""
-    import logging
-
     import transformers
 
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # on a CPU it recommends a faster kernel, used or not
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
 
