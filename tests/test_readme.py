@@ -1,10 +1,12 @@
-"""README.md tells what there is: each stage, tool and section, the two commands, and paths that exist."""
+"""README.md tells what there is: each stage, tool and section, the two commands, and paths that exist; all pages' YAML is valid."""
 
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+
+from ocrtune.params.load import problems
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -71,3 +73,22 @@ def test_a_false_path_or_name_would_be_seen():
     assert paths_in(document) == {"LOG.md", "stages/absent.py", "data/site/x.pdf"}
     assert named("infer", document)
     assert not named("tool", document)
+
+
+def merge(into: dict, new: dict) -> dict:
+    """Return what params.yaml would be with these lines in it."""
+    return into | {key: merge(into[key], value) if isinstance(value, dict) and isinstance(into.get(key), dict) else value
+                   for key, value in new.items()}
+
+
+def yaml_blocks() -> list:
+    pages = [README, *sorted((ROOT / "docs").glob("*.md"))]
+    return [pytest.param(block, id=f"{page.name}: {' '.join(block.split())[:40]}") for page in pages
+            for block in re.findall(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)]
+
+
+@pytest.mark.parametrize("block", yaml_blocks())
+def test_yaml_is_taken_as_it_stands(block):
+    shipped = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values = merge(shipped, yaml.safe_load(block))
+    assert problems(values) == []
