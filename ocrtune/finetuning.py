@@ -8,11 +8,12 @@ from pathlib import Path
 
 from ocrtune.collator import AnswerCollator
 from ocrtune.examples import Fit, example_length, fit_examples, text_limit
+from ocrtune.launching import is_first, is_sharded
 from ocrtune.lora_targets import lora_targets, parameter_targets, train_weights_of
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
 from ocrtune.saving import clear_when_full
-from ocrtune.selection import build_selection, spread
+from ocrtune.selection import agree, build_selection, spread
 from ocrtune.unsloth_backend import adapt_with_unsloth, load_for_unsloth
 from ocrtune.vlm import end_tokens, load_model, load_processor
 from ocrtune.workspace import main_root
@@ -164,7 +165,8 @@ def prepare_model(model, params: TrainParams):
 def finetune(
     base: Path, profile: StudentProfile, params: TrainParams, rows: dict[str, list[dict]], images: Path, log: Path, checkpoints: Path,
 ):
-    """Return the trained model (a PeftModel, or the model itself where `method` is full) and, by split, what became of its examples.
+    """Return the trained model (a PeftModel, or the model itself where `method` is full), by split what became of its examples,
+    and, where several processes hold a part of the weights each, all weights by name in the first of them, else None.
 
     `rows` holds `train` and `val`, each with page_id, image, text; image paths start at `images`.
     """
@@ -184,7 +186,10 @@ def finetune(
     if on_unsloth:
         model, adapter = adapt_with_unsloth(model, adapter, params), None
     evaluate = params.eval_steps is not None and len(sets["val"]) > 0
-    callbacks = [build_logger(log), build_progress()]
+    callbacks = [build_logger(log), build_progress()] if is_first() else []
+    if params.early_stopping and is_sharded():
+        raise ValueError("train.early_stopping: no process holds the whole model that validation pages are read with; set it to null, "
+                         "and eval_steps to see losses instead")
     if params.early_stopping and fits["val"].kept:
         sample = spread(fits["val"].kept, params.early_stopping.num_pages)
         callbacks.append(build_selection(params.early_stopping, processor, profile, sample, images, checkpoints))
@@ -199,9 +204,10 @@ def finetune(
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
     print(f"training {trainable:,} of {sum(weight.numel() for weight in model.parameters()):,} parameters", flush=True)
     print(f"checkpoints: {checkpoints}", flush=True)
-    checkpoint = last_checkpoint(checkpoints)
+    checkpoint = agree(last_checkpoint(checkpoints) if is_first() else None)
     if checkpoint:
         print(f"goes on from step {checkpoint.rsplit('-', 1)[1]}", flush=True)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.model.generation_config = generation  # the trainer writes the tokenizer's special tokens into it
-    return trainer.model, fits
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if is_sharded() else None  # all processes must call it
+    return trainer.model, fits, weights

@@ -17,4 +17,4 @@ def four_bit_settings(dtype) -> dict:
 
     settings = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
                                   bnb_4bit_compute_dtype=dtype)
-    return {"quantization_config": settings, "device_map": {"": 0 if torch.cuda.is_available() else "cpu"}}
+    return {"quantization_config": settings, "device_map": {"": torch.cuda.current_device() if torch.cuda.is_available() else "cpu"}}

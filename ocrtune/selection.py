@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ocrtune.edits import count_edits
+from ocrtune.launching import is_first
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import EarlyStopping
 from ocrtune.vlm import generate_texts, open_image
@@ -31,6 +32,13 @@ def spread(rows: Sequence[dict], wanted: int) -> list[dict]:
     """Return up to `wanted` rows, evenly spread, so that every document has its chance; the same ones each time."""
     step = max(1.0, len(rows) / wanted)
     return [rows[int(place * step)] for place in range(min(wanted, len(rows)))]
+
+
+def agree(value):
+    """Return what the first process of a training has; with one process, the value."""
+    from accelerate.utils import broadcast_object_list
+
+    return broadcast_object_list([value])[0]
 
 
 def save_trained(model, file: Path) -> None:
@@ -68,16 +76,19 @@ def build_selection(settings: EarlyStopping, processor, profile: StudentProfile,
             if state.global_step % settings.eval_steps and state.global_step < state.max_steps:
                 return
             earlier = [entry["val_cer"] for entry in state.log_history if "val_cer" in entry]
-            cer = generated_cer(model, processor, profile, rows, images)
+            cer = agree(generated_cer(model, processor, profile, rows, images))  # all must go on, or stop, together
+            is_due = control.should_log
             self.trainer.log({"val_cer": cer})
+            control.should_log = is_due  # which logging has just taken back: the loss of this step would be missing
             if not earlier or cer < min(earlier):
-                save_trained(model, folder / BEST)
+                if is_first():
+                    save_trained(model, folder / BEST)
             elif len(earlier) + 1 - earlier.index(min(earlier)) > settings.patience:
                 control.should_training_stop = True
 
         def on_train_end(self, args, state, control, model=None, **kwargs):
             read = [(entry["val_cer"], entry["step"]) for entry in state.log_history if "val_cer" in entry]
-            if read:
+            if read and is_first():
                 cer, step = min(read)
                 load_trained(model, folder / BEST)
                 print(f"best after step {step} of {state.global_step}: CER {cer:.2%} on {len(rows)} validation pages", flush=True)

@@ -6,6 +6,7 @@ here and nowhere else.
 
 import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,6 +83,8 @@ def load_model(folder: Path, profile: StudentProfile, dtype: str | None = None, 
 
     quiet_libraries()
     claim_gpu()
+    if "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # of several launched processes each has its own GPU
     builder = find_model_class(folder, profile)
     for path in weight_files(folder):
         check_whole(path)

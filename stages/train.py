@@ -25,6 +25,24 @@ def take_rehearsal(folder: Path, splits: Path, wanted: int) -> list[dict]:
     return list(islice(cycle({**row, "image": f"{away}/{row['image']}"} for row in rows), wanted))
 
 
+def launch(base: Path) -> bool:
+    """Train in several processes, where params.yaml says so and this is none of them; return whether that was done."""
+    import sys
+
+    from ocrtune.downloads import fetch_student
+    from ocrtune.launching import launch_processes, wants_launch
+    from ocrtune.params.load import load_section, read_params
+    from ocrtune.params.students import StudentProfile
+    from ocrtune.params.train import TrainParams
+
+    settings = load_section("train", TrainParams).launch
+    if not wants_launch(settings):
+        return False
+    fetch_student(base, load_section(f"students.{read_params()['student']}", StudentProfile))  # once, not in each process
+    launch_processes(settings, "stages.train", sys.argv[1:])
+    return True
+
+
 def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path) -> None:
     """Write the adapter (or, with method full, the weights) and the curves of a training; `folders`: pages, splits, rehearsal."""
     import shutil
@@ -32,6 +50,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     from ocrtune.contract import CONTRACT, contract_of
     from ocrtune.downloads import fetch_student
     from ocrtune.finetuning import checkpoint_folder, finetune
+    from ocrtune.launching import is_first
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.students import StudentProfile
     from ocrtune.params.train import TrainParams
@@ -64,9 +83,11 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     print(note_on_serving(student, profile), flush=True)
     rows["train"] += clean
     checkpoints = checkpoint_folder(digest, params.model_dump(), profile.model_dump(), rows, [*images, *(row["sha256"] for row in clean)])
-    model, fits = finetune(base, profile, params, rows, splits, log, checkpoints)
+    model, fits, weights = finetune(base, profile, params, rows, splits, log, checkpoints)
+    if not is_first():
+        return
     with clear_when_full(str(adapter), "make room and run train again: it goes on from its last checkpoint"):
-        model.save_pretrained(adapter)
+        model.save_pretrained(adapter, **({"state_dict": weights} if weights else {}))
     (adapter / "README.md").unlink(missing_ok=True)  # peft's empty card
     write_json(adapter / CONTRACT, {"student": student, "base_sha256": digest, "mode": params.mode, "method": params.method,
                                     **({"load_in_4bit": True} if params.load_in_4bit else {}),
@@ -86,10 +107,16 @@ def main(
     log: Annotated[Path, typer.Argument(help="folder to write the curves to")],
 ) -> None:
     """Fine-tune the student on the train split."""
+    import io
+    import sys
+    from contextlib import redirect_stdout
+
+    from ocrtune.launching import is_first
     from ocrtune.params.load import report_errors
 
-    with report_errors():
-        train(base, (pages, splits, rehearsal), adapter, log)
+    with report_errors(), redirect_stdout(sys.stdout if is_first() else io.StringIO()):
+        if not launch(base):
+            train(base, (pages, splits, rehearsal), adapter, log)
 
 
 if __name__ == "__main__":

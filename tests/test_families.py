@@ -211,7 +211,7 @@ def test_a_training_that_goes_on_ends_with_the_same_bytes(corpus):
     saved = []
     for name, steps in (("whole", [4]), ("broken", [2, 4])):
         for max_steps in steps:
-            model, _ = finetune(BASE / family, profile_of(family), params.model_copy(update={"max_steps": max_steps}), rows, SPLITS,
+            model, *_ = finetune(BASE / family, profile_of(family), params.model_copy(update={"max_steps": max_steps}), rows, SPLITS,
                                 Path(name) / "log", Path(name) / "checkpoints")
         model.save_pretrained(name)
         saved.append((Path(name) / "adapter_model.safetensors").read_bytes())

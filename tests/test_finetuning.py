@@ -42,7 +42,7 @@ def train(built_student, rows, tmp_path):
     """Return a function that fine-tunes into a named folder, with changed params, and returns the model."""
     def run(name: str, **change):
         params = PARAMS.model_copy(update=change)
-        model, _ = finetune(built_student, PROFILE, params, rows, tmp_path, tmp_path / name / "log", tmp_path / name / "checkpoints")
+        model, *_ = finetune(built_student, PROFILE, params, rows, tmp_path, tmp_path / name / "log", tmp_path / name / "checkpoints")
         model.save_pretrained(tmp_path / name)
         return model
     return run
@@ -216,7 +216,7 @@ def test_checkpointed_gradients_are_the_same(train, tmp_path):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_a_base_in_half_precision_learns_with_an_adapter_in_whole(built_student, rows, tmp_path, dtype):
     profile = PROFILE.model_copy(update={"dtype": dtype})
-    model, _ = finetune(built_student, profile, PARAMS.model_copy(update={"max_steps": 20, "logging_steps": 5}), rows, tmp_path,
+    model, *_ = finetune(built_student, profile, PARAMS.model_copy(update={"max_steps": 20, "logging_steps": 5}), rows, tmp_path,
                         tmp_path / "log", tmp_path / "checkpoints")
     kinds = {weight.dtype for weight in model.parameters() if weight.requires_grad}
     assert kinds == {torch.float32}

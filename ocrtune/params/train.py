@@ -24,6 +24,21 @@ class EarlyStopping(Section):
     patience: int = Field(default=3, ge=1, description="readings without a lower CER before training stops")
 
 
+class LaunchParams(Section):
+    """Processes that train together, one a GPU, started by `accelerate launch`."""
+
+    processes: int = Field(default=1, ge=1, description="on all machines together")
+    machines: int = Field(default=1, ge=1)
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    config_file: str | None = Field(default=None, description="of accelerate: FSDP, DeepSpeed")
+
+    @model_validator(mode="after")
+    def share_out(self):
+        if self.processes % self.machines:
+            raise ValueError(f"{self.processes} processes can't be shared out among {self.machines} machines; give a multiple")
+        return self
+
+
 class TrainParams(Section):
     """How the student is fine-tuned."""
 
@@ -47,6 +62,7 @@ class TrainParams(Section):
     max_length: int | None = Field(default=None, ge=1, description="tokens of image, prompt and text; null: what the model holds")
     too_long: Literal["fail", "refuse", "shorten"] = Field(default="refuse", description="what becomes of a longer one")
     early_stopping: EarlyStopping | None = None
+    launch: LaunchParams = LaunchParams()
     wandb: bool = Field(default=False, description="log to Weights & Biases, too")
     seed: int = 0
     logging_steps: int = Field(default=1, ge=1)
