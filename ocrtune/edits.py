@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 # A run of adjacent edits up to this long on both sides is one confusion: "rn" read as "m".
@@ -18,6 +19,9 @@ MERGED_CHARS = 3
 # Characters of one text times characters of the other that are aligned at most: about a second. Beyond are
 # predictions of many pages' length for one page, and pairs of books that share nothing.
 MOST_CELLS = 1_000_000_000
+
+# Characters and numbers below are counted in a table of that size; others, which are rare, one by one.
+MOST_CODES = 0x10000
 
 
 class Edits(NamedTuple):
@@ -69,9 +73,12 @@ def align(reference: Sequence, prediction: Sequence) -> list[Block]:
         near = MOST_CELLS // max(lengths)
         if Levenshtein.distance(reference, prediction, score_cutoff=near) > near:
             return align_heads(reference, prediction)
-    # Most predictions are nearly right: told so, rapidfuzz looks along the diagonal first, three times as fast.
-    found = Levenshtein.opcodes(reference, prediction, score_hint=max(lengths) // 10).as_list()
-    return [Block(*block) for block in found]
+    return [Block(*block) for block in Levenshtein.opcodes(reference, prediction, score_hint=hint_edits(*lengths)).as_list()]
+
+
+def hint_edits(reference: int, prediction: int) -> int:
+    """Return how many edits to expect of such lengths: most predictions are nearly right; told so, rapidfuzz is three times as fast."""
+    return max(reference, prediction) // 10
 
 
 def align_heads(reference: Sequence, prediction: Sequence) -> list[Block]:
@@ -100,6 +107,10 @@ def count_edits(reference: Sequence, prediction: Sequence) -> Edits:
     """
     if not isinstance(reference, str):
         reference, prediction = number_units(reference, prediction)
+    lengths = len(reference), len(prediction)
+    if lengths[0] * lengths[1] <= MOST_CELLS:  # the same alignment as `align`, without its blocks
+        found = [edit[0] for edit in Levenshtein.editops(reference, prediction, score_hint=hint_edits(*lengths)).as_list()]
+        return Edits(found.count("replace"), found.count("insert"), found.count("delete"), lengths[0])
     substitutions = insertions = deletions = 0
     for tag, start, end, prediction_start, prediction_end in align(reference, prediction):
         if tag == "replace":
@@ -111,25 +122,35 @@ def count_edits(reference: Sequence, prediction: Sequence) -> Edits:
     return Edits(substitutions, insertions, deletions, len(reference))
 
 
-def count_word_edits(reference_words: list[str], prediction_words: list[str]) -> int:
-    """Return the Levenshtein distance between two lists of words, a word being equal or not.
+def count_numbered_edits(reference: list[int], prediction: list[int]) -> int:
+    """Return the Levenshtein distance between two lists of words, as the numbers of `number_units`; a word is equal or not.
 
-    >>> count_word_edits(["the", "lazy", "dog"], ["lazy", "dogs"])
+    >>> count_numbered_edits(*number_units(["the", "lazy", "dog"], ["lazy", "dogs"]))
     2
     """
-    if len(reference_words) * len(prediction_words) > MOST_CELLS:
-        return count_edits(reference_words, prediction_words).total
-    reference, prediction = number_units(reference_words, prediction_words)
-    return Levenshtein.distance(reference, prediction, score_hint=max(len(reference), len(prediction)) // 10)
+    if len(reference) * len(prediction) > MOST_CELLS:
+        return count_edits(reference, prediction).total
+    return Levenshtein.distance(reference, prediction, score_hint=hint_edits(len(reference), len(prediction)))
 
 
-def count_matches(reference, prediction) -> int:
+def count_matches(reference: str | list, prediction: str | list) -> int:
     """Return the size of the multiset overlap: each element as often as it occurs on both sides, wherever it stands.
 
-    >>> count_matches("letter", "tell")
-    3
+    Elements are characters, clusters or words, or their numbers (`number_units`).
+
+    >>> count_matches("letter", "tell"), count_matches([0, 1, 1], [1, 1, 2])
+    (3, 2)
     """
-    return (Counter(reference) & Counter(prediction)).total()
+    if isinstance(reference, str):
+        codes = [np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32) for text in (reference, prediction)]
+    elif not all(isinstance(units[0], int) for units in (reference, prediction) if units):
+        return (Counter(reference) & Counter(prediction)).total()
+    else:
+        codes = [np.array(numbers, dtype=np.int64) for numbers in (reference, prediction)]
+    size = 1 + int(max(part.max(initial=0) for part in codes))
+    if size > MOST_CODES:
+        return (Counter(reference) & Counter(prediction)).total()
+    return int(np.minimum(*(np.bincount(part, minlength=size) for part in codes)).sum())
 
 
 def list_pieces(reference: str, prediction: str) -> list[Piece]:

@@ -33,13 +33,13 @@ class Bound:
         if self.increase is None:
             return f"{self.key}{where}: nothing was measured, allowed is {self.bound:+.4f}"
         if self.key == LIKENESS:
-            return f"{self.key}: {self.where}; allowed is {self.bound:.0%}; take them out of either, or raise the bound"
+            return f"{self.key}: {self.where}; allowed is {100 * self.bound:.0f} %; take them out of either, or raise the bound"
         return f"{self.key}{where}: {self.increase:+.4f}, allowed is {self.bound:+.4f}"
 
 
 def name_leaks(leaks: Sequence[Twin]) -> str:
     """Return the first few leaks by name, and how many documents of the test set they are."""
-    named = ", ".join(f"{twin.doc_id} is {twin.likeness:.0%} the same as {twin.other_id} of {twin.other_split}"
+    named = ", ".join(f"{twin.doc_id} is {100 * twin.likeness:.0f} % the same as {twin.other_id} of {twin.other_split}"
                       for twin in leaks[:MOST_NAMED])
     count = len({twin.doc_id for twin in leaks})
     more = f" and {len(leaks) - MOST_NAMED} more pairs" if len(leaks) > MOST_NAMED else ""

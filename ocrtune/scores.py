@@ -6,7 +6,7 @@ A page that the reader failed on is an empty prediction: all its characters are 
 `ocrtune.summaries` pools pages; docs/metrics.md lists every figure with its formula and source.
 """
 
-from ocrtune.edits import MOST_CELLS, count_edits, count_matches, count_word_edits
+from ocrtune.edits import MOST_CELLS, count_edits, count_matches, count_numbered_edits, number_units
 from ocrtune.loops import falls_into_loop
 from ocrtune.normalizers import find_normalizer
 from ocrtune.rates import error_rate, f1
@@ -45,8 +45,8 @@ def score_texts(reference: str, prediction: str, unit: str = "codepoint") -> dic
     """Return the counts and rates of two texts that are normalized already (see `score_page`)."""
     chars = split_chars(reference, unit), split_chars(prediction, unit)
     edits = count_edits(*chars)
-    words = find_words(reference), find_words(prediction)
-    word_edits = count_word_edits(*words)
+    words = number_units(find_words(reference), find_words(prediction))
+    word_edits = count_numbered_edits(*words)
     char_matches, word_matches = count_matches(*chars), count_matches(*words)
     return {
         "reference_chars": len(chars[0]),

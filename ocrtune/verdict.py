@@ -89,8 +89,9 @@ def say_gate(comparison: Comparison) -> list[str]:
         if bound.increase is None:
             return f"`{bound.key}`: **not passed**, nothing was measured on clean print"
         if bound.key == LIKENESS:
-            verdict = f"**not passed**, {bound.where}" if not bound.has_passed else "passed, the student learnt from no such document"
-            return f"`{bound.key}`: {verdict}, at most {bound.bound:.0%} alike allowed".replace("%", " %")
+            allowed = percent(bound.bound)
+            return (f"`{bound.key}`: passed, no tested document is over {allowed} the same as one of train or val" if bound.has_passed else
+                    f"`{bound.key}`: **not passed**, {bound.where}; at most {allowed} allowed")
         change, allowed = points(bound.increase, bound.bound)
         where = f" ({bound.where})" if bound.where else ""
         return f"`{bound.key}`: {'passed' if bound.has_passed else '**not passed**'}, {change} points{where}, at most {allowed} allowed"

@@ -17,7 +17,7 @@ CLUSTER = regex.compile(r"\X")
 # Most Western pages hold nothing but these characters, whose words a plain pattern finds in a fifth of the time:
 # ASCII, Latin-1 and Latin Extended without what behaves unlike its neighbours (soft hyphen, superscripts, fractions).
 PLAIN = re.compile("[\\n\\t\\r -~\u00a0-\u00a9\u00ab\u00ac\u00ae-\u00b1\u00b4-\u00b7\u00bb\u00bf-\u024f–—‘’‚“”„†‡•…‹›€]*")
-PLAIN_WORD = re.compile(r"\w+(?:(?<=[^\W\d_])['.:\u00b7‘’](?=[^\W\d_])\w+|(?<=\d)['.,;‘’](?=\d)\w+)*")
+PLAIN_WORD = re.compile(r"\w+(?:['.:\u00b7‘’](?<=[^\W\d_].)(?=[^\W\d_])\w+|['.,;‘’](?<=\d.)(?=\d)\w+)*")
 
 UNITS = ("codepoint", "grapheme")
 

@@ -76,9 +76,9 @@ def leaky(tmp_path) -> Scored:
 def test_a_test_set_that_was_learnt_from_does_not_pass(leaky):
     (failure,) = leaky.compare()
     same, copy = leaky.rows[0]["doc_id"], next(row["doc_id"] for row in leaky.rows if row["doc_id"].startswith("doc03"))
-    assert failure.startswith(f"max_likeness: 2 tested documents the student learnt from: {same} is 100% the same as {same} of val, "
+    assert failure.startswith(f"max_likeness: 2 tested documents the student learnt from: {same} is 100 % the same as {same} of val, "
                               f"{copy} is 9")
-    assert "% the same as copy of train; allowed is 60%" in failure
+    assert " % the same as copy of train; allowed is 60 %" in failure
     assert f"`max_likeness`: **not passed**, 2 tested documents the student learnt from: {same}" in leaky.report
     assert leaky.compare(gate=NO_GATE) == []
 
@@ -88,7 +88,7 @@ def test_a_bound_that_allows_the_likeness_lets_copies_pass_but_not_the_document_
     assert "1 tested document the student learnt from" in failure and "copy" not in failure
     write_rows(leaky.folder / "data/splits/val.jsonl", [])
     assert leaky.compare(gate=NO_GATE | {"max_likeness": 0.97}) == []
-    assert "the student learnt from no such document" in leaky.report
+    assert "`max_likeness`: passed, no tested document is over 97.0 % the same as one of train or val" in leaky.report
 
 
 def test_scores_on_train_are_no_leak(tmp_path):

@@ -1,12 +1,13 @@
 """Edits, counted by hand and by property."""
 
 import itertools
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings, strategies
 
 from ocrtune import edits as edits_module
-from ocrtune.edits import Edits, count_confusions, count_edits, count_matches, count_word_edits, list_pieces
+from ocrtune.edits import Edits, align, count_confusions, count_edits, count_matches, count_numbered_edits, list_pieces, number_units
 
 ANY_TEXT = strategies.text(strategies.characters(codec=None), max_size=40)
 NEAR_TEXT = strategies.text("ab ſs", max_size=30)  # few letters, so that most pairs overlap
@@ -66,10 +67,23 @@ def test_overlap_is_symmetric_and_bounded(one, two):
     assert matches >= max(len(one), len(two)) - count_edits(one, two).total  # order can only lose matches
 
 
+@given(ANY_TEXT | NEAR_TEXT, ANY_TEXT | NEAR_TEXT)
+@settings(deadline=None)
+def test_counts_are_those_of_the_blocks_shown_and_of_a_plain_count(one, two):
+    blocks = align(one, two)
+    assert count_edits(one, two) == (
+        sum(block.end - block.start for block in blocks if block.tag == "replace"),
+        sum(block.prediction_end - block.prediction_start for block in blocks if block.tag == "insert"),
+        sum(block.end - block.start for block in blocks if block.tag == "delete"), len(one))
+    overlap = (Counter(one) & Counter(two)).total()
+    assert count_matches(one, two) == count_matches(list(one), list(two)) == count_matches(*number_units(one, two)) == overlap
+
+
 def test_word_edits_counted_by_hand():
-    assert count_word_edits("this is a test of skill".split(), "this was a messy test".split()) == 4  # is>was, +messy, -of, -skill
-    assert count_word_edits([], ["new"]) == 1
-    assert count_word_edits(["a", "b"], ["a", "b"]) == 0
+    words = number_units("this is a test of skill".split(), "this was a messy test".split())
+    assert count_numbered_edits(*words) == 4  # is>was, +messy, -of, -skill
+    assert count_numbered_edits(*number_units([], ["new"])) == 1
+    assert count_numbered_edits(*number_units(["a", "b"], ["a", "b"])) == 0
 
 
 def test_confusions_keep_short_uneven_runs_and_split_the_rest():
