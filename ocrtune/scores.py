@@ -29,8 +29,9 @@ def score_page(reference: str, prediction: str, normalizer: str, unit: str = "co
     multisets: `char_matches` is how many characters, spaces included, occur on both sides, each as
     often as it does on both; order plays no part. Words are the segments of UAX 29 that hold a letter
     or number (`ocrtune.words`); WER counts them alone. `ned`, the normalised edit distance, divides
-    by the longer text and stays within 0 and 1. Where `has_structure`, tables and the order of blocks
-    are compared too, in the texts as they are (`ocrtune.structure`).
+    by the longer text, as L. Ouyang et al., "OmniDocBench", 2024, do, and stays within 0 and 1. Where
+    `has_structure`, tables and the order of blocks are compared too, in the texts as they are
+    (`ocrtune.structure`).
 
     >>> row = score_page("The quick fox", "The qu1ck  fox", "nfc_ws")
     >>> row["substitutions"], row["reference_chars"], row["word_edits"], row["reference_words"], row["char_matches"]

@@ -17,7 +17,7 @@ def name_script(char: str) -> str:
 
 
 def describe_lengths(lengths: list[int]) -> dict:
-    """Return quantiles of lengths in characters."""
+    """Return quantiles of lengths in characters, between two of them by linear interpolation."""
     if not lengths:
         return {}
     cuts = statistics.quantiles(lengths, n=20, method="inclusive") if len(lengths) > 1 else lengths * 19
@@ -57,7 +57,10 @@ def divergence(one: Counter, two: Counter) -> float:
 
 
 def largest_gap(one: list[int], two: list[int]) -> float:
-    """Return the largest difference between two cumulative distributions (Kolmogorov and Smirnov), from 0 to 1."""
+    """Return the largest difference between two cumulative distributions, from 0 to 1.
+
+    Source: N. V. Smirnov, "Table for Estimating the Goodness of Fit of Empirical Distributions", 1948.
+    """
     if not one or not two:
         return 0.0 if len(one) == len(two) else 1.0
     counts = Counter(one), Counter(two)

@@ -3,6 +3,8 @@
 from ocrtune.comparison import ORIGINS, Comparison
 from ocrtune.gate import LIKENESS
 
+UNITS = {"codepoint": "code point", "grapheme": "grapheme cluster"}
+
 
 def percent(share: float) -> str:
     """Return a share in percent, with a second digit where the first would hide it."""
@@ -108,7 +110,7 @@ def say_references(comparison: Comparison) -> str:
                "Texts that people checked, in `data/gold.jsonl`, make it a CER proper." if ORIGINS["teacher"] in origins else "")
     return (f"Of {count(comparison.num_pages, 'reference')} with {comparison.reference_chars:,} characters, {made}.{warning} "
             f"References and predictions were both prepared with the normalizer `{figures['normalizer']}`; a character is a "
-            f"{figures['unit']}. How every figure is made: docs/metrics.md.")
+            f"{UNITS.get(figures['unit'], figures['unit'])}. How every figure is made: docs/metrics.md.")
 
 
 def say_forgetting(comparison: Comparison) -> str:
