@@ -30,7 +30,7 @@ def serve(model: Path, student: str, name: str, host: str, port: int, key_env: s
         raise ValueError(f"--key-env: the environment variable {key_env} is not set")
     check_contract(model, profile)
     served = ServedModel(load_model(model, profile), load_processor(model, profile), profile)
-    signal.signal(signal.SIGTERM, lambda *ignored: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ChatServer((host, port), served, name or model.name, key) as server:
         print(f"serving {server.model_name} at http://{host}:{server.server_port}/v1, batches of {profile.batch_size}", flush=True)
         try:
