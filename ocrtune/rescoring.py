@@ -83,14 +83,15 @@ def join(references: Iterator[dict], predictions: Iterator[dict], missing: Unpai
         prediction = next(predictions, None)
 
 
-def rescore(predictions: Path, references: Path, out: Path, rules: Rules, confusions: int, missing_as_empty: bool = False) -> dict:
-    """Score a file of predictions and write `<name>.json` and `<name>.csv` into `out`; return the figures.
+def rescore(predictions: Path, references: Path, out: Path, rules: Rules, confusions: int, missing_as_empty: bool = False,
+            name: str | None = None) -> dict:
+    """Score a file of predictions and write `<name>.json` and `<name>.csv` into `out` (None: the file's); return the figures.
 
     References are rows of a split (page_id, doc_id, text, origin), predictions rows of page_id and text,
     with finish_reason where it is known. Predictions of pages that have no reference are a `RowError` that
     names them, and so are references without prediction, unless these shall count as read with nothing found.
     """
-    name = predictions.stem
+    name = name or predictions.stem
     scores, missing, unknown = ReaderScores(rules), Unpaired(), Unpaired()
     out.mkdir(parents=True, exist_ok=True)
     partial = out / f".{name}.csv.{os.getpid()}.partial"

@@ -25,17 +25,6 @@ class Inputs(NamedTuple):
     training: Path
 
 
-class Outputs(NamedTuple):
-    """What compare writes: figures, a row a page, the report twice, pictures, and the tables behind them."""
-
-    metrics: Path
-    table: Path
-    report: Path
-    page: Path
-    plots: Path
-    tables: Path
-
-
 def find_unit(rows: list[dict]) -> str:
     """Return what the rows of pages.jsonl are: line, block or page, by their ids (`..._l003`, `..._b003`)."""
     kinds = {"page" if row["line"] is None else "block" if row["page_id"].rpartition("_")[2].startswith("b") else "line" for row in rows}
@@ -53,20 +42,16 @@ def read_losses(folder: Path) -> list[tuple[int, float]]:
         return [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file, delimiter="\t")]
 
 
-def compare(inputs: Inputs, outputs: Outputs, params, evaluated: dict) -> list[str]:
-    """Write the reports by `CompareParams` and return what the gate does not let pass.
+def compare(inputs: Inputs, outputs, params, evaluated: dict) -> list[str]:
+    """Write the reports to `ocrtune.comparison_files.Outputs` by `CompareParams` and return what the gate does not let pass.
 
     `evaluated` is section `evaluate` of params.yaml, which names readers and pages.
     """
-    from ocrtune.changed_pages import list_changed_pages, rank_confusions
-    from ocrtune.comparison import compare_readers, list_figures, write_comparison_csv
-    from ocrtune.html_report import render_html
+    from ocrtune.comparison import compare_readers
+    from ocrtune.comparison_files import write_comparison
     from ocrtune.leaks import find_leaks
-    from ocrtune.plot_tables import write_plot_tables
-    from ocrtune.plots import draw_pictures
-    from ocrtune.report import render_markdown
-    from ocrtune.rows import check_counts, index_rows, iterate_rows, write_json, write_text
-    from ocrtune.scored_readers import check_readers, find_readers, index_references, read_predictions, read_reader
+    from ocrtune.rows import index_rows, iterate_rows
+    from ocrtune.scored_readers import check_readers, find_readers, index_references, read_reader
     from ocrtune.verdict import say_verdict
 
     readers = [read_reader(inputs.scores, name) for name in find_readers(inputs.scores, params, list(evaluated["readers"]))]
@@ -75,19 +60,10 @@ def compare(inputs: Inputs, outputs: Outputs, params, evaluated: dict) -> list[s
     rows = index_references(tested, evaluated["top_k"], readers[0])
     comparison = compare_readers(readers, params, find_leaks(tested, [inputs.train, inputs.val], least) if least else [])
     known = index_rows(iterate_rows(inputs.pages / "pages.jsonl", ("page_id", "line")), source=f"{inputs.pages}/pages.jsonl")
-    references = {page_id: row["text"] for page_id, row in rows.items()}
-    before, after = (read_predictions(inputs.predictions / f"{reader.name}.jsonl", reader, references) for reader in readers[:2])
-    images = {page_id: inputs.splits / row["image"] for page_id, row in rows.items()}
-    pages = list_changed_pages(comparison, images, references, before, after)
-    unit, confusions = find_unit([known.get(page_id, {"line": None}) for page_id in rows]), rank_confusions(pages)
-
-    pictures = draw_pictures(outputs.plots, comparison, pages, confusions, read_losses(inputs.training), unit)
-    write_plot_tables(outputs.tables, comparison, pages, confusions)
-    write_text(outputs.report, render_markdown(comparison, pages, confusions, pictures, outputs.report, unit, params.worst))
-    write_text(outputs.page, render_html(comparison, pages, confusions, pictures, unit, params.worst))
-    rows_out = write_comparison_csv(outputs.table, comparison)
-    write_json(outputs.metrics, list_figures(comparison))
-    check_counts("compare", len(rows), rows_out, 0)
+    unit = find_unit([known.get(page_id, {"line": None}) for page_id in rows])
+    rows = {page_id: row | {"image": inputs.splits / row["image"]} for page_id, row in rows.items()}
+    predictions = tuple(inputs.predictions / f"{reader.name}.jsonl" for reader in readers[:2])
+    write_comparison(comparison, rows, predictions, outputs, unit, params.worst, read_losses(inputs.training))
     print(say_verdict(comparison, unit))
     return [bound.say_failure() for bound in comparison.bounds if not bound.has_passed]
 
@@ -110,6 +86,7 @@ def main(
     """Compare readers on the same pages and fail when the gate does not pass."""
     import sys
 
+    from ocrtune.comparison_files import Outputs
     from ocrtune.params.compare import CompareParams
     from ocrtune.params.load import load_section, read_params, report_errors
 

@@ -4,12 +4,13 @@ import json
 import random
 from pathlib import Path
 
+from ocrtune.comparison_files import Outputs
 from ocrtune.params.compare import CompareParams
 from ocrtune.rows import write_json, write_rows
 from ocrtune.scores import score_page
 from ocrtune.scores_csv import write_scores_csv
 from ocrtune.summaries import name_rates, summarize
-from stages.compare import Inputs, Outputs, compare
+from stages.compare import Inputs, compare
 
 PARAMS = {"baseline": "base", "candidate": "tuned", "readers": None, "draws": 500, "confidence": 0.95, "seed": 0, "worst": 3,
           "gate": {"max_cer_increase": 0.0, "max_slice_increase": None, "max_canary_increase": 0.02, "max_likeness": 0.6}}

@@ -1,0 +1,64 @@
+"""Files of predictions, whoever made them, are compared without pipeline or model."""
+
+import json
+import re
+
+import pytest
+
+from ocrtune.rows import RowError, read_rows, write_rows
+from tools.compare import compare, find_unit, name_files
+
+
+@pytest.fixture
+def files(project, scored):
+    """Return files of predictions with no more than page_id and text, in folders of their own."""
+    found = []
+    for name in ("base", "tuned"):
+        rows = read_rows(scored.folder / f"data/predictions/{name}.jsonl")
+        found.append(project.folder / f"runs/{name}/test.jsonl")
+        write_rows(found[-1], [{"page_id": row["page_id"], "text": row["text"]} for row in rows])
+    return found
+
+
+def test_verdict_figures_and_report_are_those_of_the_stage(scored, files, project):
+    scored.compare()
+    expected = scored.figures["difference"]
+    status, output = project.run("-m", "tools.compare", *files, "--out", "versus")
+    assert status == 0
+    assert "Reading with tuned-test instead of base-test lowered the character error rate against the teacher's labels" in output
+    figures = json.loads((project.folder / "versus/compare.json").read_text())
+    exact = ("agreement_cer", "agreement_cer_relative", "p_value", "document_wins", "page_wins", "page_losses")
+    assert {key: figures["difference"][key] for key in exact} == {key: expected[key] for key in exact}
+    report = (project.folder / "versus/compare.html").read_text(encoding="utf-8")
+    assert "No gate is set" in report and "30 lines" in report
+    assert {path.name for path in (project.folder / "versus/scores").iterdir()} == {
+        f"{name}-test.{kind}" for name in ("base", "tuned") for kind in ("csv", "json")}
+
+
+def test_a_third_is_paired_with_the_first_and_links_lead_to_images(scored, files, project):
+    third = project.folder / "third.jsonl"
+    third.write_bytes(files[1].read_bytes())
+    compare(name_files([*files, third]), project.folder / "data/splits/test.jsonl", project.folder / "versus")
+    figures = json.loads((project.folder / "versus/compare.json").read_text())
+    assert figures["further"]["third"]["agreement_cer"] == figures["difference"]["agreement_cer"]
+    links = re.findall(r'src="([^"]+)"', (project.folder / "versus/compare.md").read_text(encoding="utf-8"))
+    assert links and all(link.startswith("../data/pages/images/") for link in links)
+
+
+def test_other_pages_are_named(scored, files, project):
+    write_rows(files[1], read_rows(files[1])[1:])
+    with pytest.raises(RowError, match=f"no prediction of {scored.pages[0]}"):
+        compare(name_files(files), project.folder / "data/splits/test.jsonl", project.folder / "versus")
+
+
+def test_names(tmp_path):
+    assert list(name_files([tmp_path / "a/x.jsonl", tmp_path / "b/x.jsonl", tmp_path / "y.jsonl"])) == ["a-x", "b-x", "y"]
+    for files, message in (([tmp_path / "x.jsonl"], "two files of predictions or more"),
+                           ([tmp_path / "x.jsonl"] * 2, "two files are called"),
+                           ([tmp_path / "canary.jsonl", tmp_path / "x.jsonl"], "can't be called 'canary'")):
+        with pytest.raises(ValueError, match=message):
+            name_files(files)
+
+
+def test_units():
+    assert [find_unit(ids) for ids in (["a_p1_l001"], ["a_p1_b2", "a_p2_b1"], ["a_p1", "a_p1_l1"], [])] == ["line", "block", "page", "page"]

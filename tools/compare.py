@@ -1,0 +1,81 @@
+"""Compare two or more files of predictions of the same pages, whoever made them: verdict, intervals, report; no model, no pipeline.
+
+    python -m tools.compare runs/may.jsonl runs/june.jsonl --out /tmp/versus
+    python -m tools.compare theirs.jsonl ours.jsonl other.jsonl --references my_test_set/test.jsonl --out /tmp/versus
+
+The first is the baseline, the second the candidate; rows have page_id and text. Writes compare.json, .csv, .md and .html, plots
+and tables, and in scores what evaluate would write of each. Rules are those of params.yaml, section evaluate.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def name_files(files: list[Path]) -> dict[str, Path]:
+    """Return the files by name: the stem, with the folder's name before it where two are called alike."""
+    from ocrtune.scored_readers import RESERVED
+
+    if len(files) < 2:
+        raise ValueError("name two files of predictions or more: the baseline first, then what is set beside it")
+    stems = [path.stem for path in files]
+    names = [path.stem if stems.count(path.stem) == 1 else f"{path.absolute().parent.name}-{path.stem}" for path in files]
+    reserved = [name for name in names if name in RESERVED]
+    if reserved:
+        raise ValueError(f"a reader can't be called {reserved[0]!r}: the figures have a key of that name; rename the file")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two files are called {twice[0]}; rename one, lest the report mix them up")
+    return dict(zip(names, files, strict=True))
+
+
+def find_unit(page_ids: list[str]) -> str:
+    """Return what the pages are: line or block where all their ids end so (`..._l003`, `..._b003`), else page."""
+    marks = {page_id.rpartition("_")[2][:1] for page_id in page_ids}
+    return {"l": "line", "b": "block"}.get(marks.pop(), "page") if len(marks) == 1 else "page"
+
+
+def compare(files: dict[str, Path], references: Path, out: Path) -> None:
+    """Score files of predictions by name against a split's file, and write the comparison into a folder."""
+    from ocrtune.comparison import compare_readers
+    from ocrtune.comparison_files import Outputs, write_comparison
+    from ocrtune.normalizers import find_normalizer
+    from ocrtune.params.compare import CompareParams
+    from ocrtune.params.evaluate import EvaluateParams
+    from ocrtune.params.load import load_section
+    from ocrtune.reader_scores import Rules
+    from ocrtune.rescoring import rescore
+    from ocrtune.scored_readers import check_readers, index_references, read_reader
+    from ocrtune.verdict import say_verdict
+
+    evaluated, params = load_section("evaluate", EvaluateParams), load_section("compare", CompareParams)
+    rules = Rules(find_normalizer(evaluated.normalizer, evaluated.fold).label, evaluated.unit, evaluated.structure)
+    for name, path in files.items():
+        rescore(path, references, out / "scores", rules, evaluated.confusions, name=name)
+    readers = [read_reader(out / "scores", name) for name in files]
+    check_readers(readers)
+    gate = params.gate.model_copy(update=dict.fromkeys(type(params.gate).model_fields))  # a report, no stage: nothing to stop
+    comparison = compare_readers(readers, params.model_copy(update={"gate": gate}))
+    rows = {page_id: row | {"image": references.parent / row["image"]}
+            for page_id, row in index_references(references, None, readers[0]).items()}
+    outputs = Outputs(*(out / f"compare.{kind}" for kind in ("json", "csv", "md", "html")), out / "plots", out / "tables")
+    unit = find_unit(list(rows))
+    write_comparison(comparison, rows, tuple(list(files.values())[:2]), outputs, unit, params.worst)
+    print(f"{say_verdict(comparison, unit)}\nthe report: {outputs.page}")
+
+
+def main(
+    predictions: Annotated[list[Path], typer.Argument(help="files of predictions: baseline, candidate, others")],
+    out: Annotated[Path, typer.Option(help="folder to write to")],
+    references: Annotated[Path, typer.Option(help="true texts: rows as in a split")] = Path("data/splits/test.jsonl"),
+) -> None:
+    """Compare files of predictions of the same pages."""
+    from ocrtune.params.load import report_errors
+
+    with report_errors():
+        compare(name_files(predictions), references, out)
+
+
+if __name__ == "__main__":
+    typer.run(main)
