@@ -22,7 +22,7 @@ def iterate_rows(path: Path, columns: Iterable[str] = ()) -> Iterator[dict]:
         for number, line in enumerate(file, 1):
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RowError(f"{path}:{number}: not JSON: {error}; rerun the stage that wrote it") from None
             missing = [name for name in columns if not isinstance(row, dict) or name not in row]
             if missing or not isinstance(row, dict):
