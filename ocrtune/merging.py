@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ocrtune.adapters import is_adapter, load_adapted
 from ocrtune.collator import AnswerCollator
 from ocrtune.edits import count_edits
 from ocrtune.params.students import StudentProfile
@@ -12,26 +13,10 @@ from ocrtune.vlm import end_tokens, generate_texts, load_model, load_processor, 
 
 
 def load_trained(base: Path, adapter: Path, profile: StudentProfile, in_4bit: bool = False):
-    """Return the trained model in fp32: base (or its weights in 4 bits) with adapter, or, where there is none, the weights themselves.
-
-    Every tensor of the adapter file must be in the model, equal: peft drops what it can't place with a mere warning.
-    """
-    if not (adapter / "adapter_config.json").is_file():
+    """Return the trained model in fp32: base (or its weights in 4 bits) with adapter, or, where there is none, the weights themselves."""
+    if not is_adapter(adapter):
         return load_model(adapter, profile, "float32")
-    import torch
-    from peft import PeftModel
-    from peft.utils import get_peft_model_state_dict
-    from safetensors.torch import load_file
-
-    try:
-        model = PeftModel.from_pretrained(load_model(base, profile, "float32", in_4bit), str(adapter)).eval()
-    except RuntimeError as error:  # shapes that differ
-        raise ValueError(f"{adapter}: does not fit {base}: is this the adapter of another base? {str(error)[:300]}") from None
-    loaded, kept = get_peft_model_state_dict(model), load_file(adapter / "adapter_model.safetensors")
-    for name in sorted(loaded.keys() | kept.keys()):
-        if name not in loaded or name not in kept or not torch.equal(loaded[name].cpu().float(), kept[name].float()):
-            raise ValueError(f"{adapter}: tensor {name} did not reach the model: is this the adapter of another base?")
-    return model
+    return load_adapted(base, adapter, profile, "float32", in_4bit)
 
 
 def read_rows_with(model, processor, profile: StudentProfile, rows: Sequence[dict], images: Path) -> tuple[list, list[str]]:

@@ -230,3 +230,19 @@ def test_the_trained_model_is_read_in_full_precision(project_folder):
     model = load_trained(BASE, ADAPTER, PROFILE.model_copy(update={"dtype": "bfloat16"}))
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
     assert end_tokens(model)[0] == load_processor(BASE, PROFILE).tokenizer.eos_token_id
+
+
+def test_an_adapter_is_a_reader_too_on_its_own_base_alone(project_folder):
+    from ocrtune.params.teachers import Local
+    from ocrtune.readers.open import open_reader
+    from ocrtune.reading import Page
+
+    readers = {folder: open_reader(Local(model=str(folder), **PROFILE.model_dump())) for folder in (BASE, ADAPTER)}
+    assert readers[ADAPTER].identity.items() > readers[BASE].identity.items()
+    image = next((PAGES / "images").iterdir())
+    model, processor = load_trained(BASE, ADAPTER, PROFILE), load_processor(BASE, PROFILE)
+    ((_, reading),) = readers[ADAPTER].read([Page("p", image, "0" * 64)])
+    assert [(reading.text, reading.finish_reason)] == generate_texts(model, processor, [open_image(image)], PROFILE)
+    change_tensors(BASE / "model.safetensors", lambda tensors: next(iter(tensors.values())).add_(1))
+    with pytest.raises(ValueError, match="trained on another base than models/base/tiny"):
+        open_reader(Local(model=str(ADAPTER), **PROFILE.model_dump()))

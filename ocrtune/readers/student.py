@@ -1,10 +1,13 @@
 """Read with a student, trained or as it came, on this machine."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ocrtune.adapters import WEIGHTS as ADAPTER
+from ocrtune.adapters import find_base, is_adapter, load_adapted
 from ocrtune.contract import check_contract
 from ocrtune.downloads import fetch_student
 from ocrtune.params.students import StudentProfile
@@ -14,18 +17,29 @@ from ocrtune.vlm import generate_texts, load_model, load_processor, open_image, 
 WINDOW = 16  # batches of pages that are sorted by shape together: those of one shape waste no padding
 
 
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class StudentReader:
-    """A local vision-language model. Pages of one width are read together: padding costs time."""
+    """A local vision-language model: a folder of its own, or an adapter, read on its base without merging.
+
+    Pages of one width are read together: padding costs time.
+    """
 
     def __init__(self, folder: Path, profile: StudentProfile, in_4bit: bool = False):
-        fetch_student(folder, profile)
+        self.base = find_base(folder) if is_adapter(folder) else folder
+        fetch_student(self.base, profile)
         check_contract(folder, profile)
         self.folder, self.profile, self.in_4bit = folder, profile, in_4bit
         self.identity = {
-            "type": "student", "weights": weights_digest(folder), "prompt": profile.prompt, "image": profile.image,
+            "type": "student", "weights": weights_digest(self.base), "prompt": profile.prompt, "image": profile.image,
             "dtype": profile.dtype, "max_new_tokens": profile.max_new_tokens,
             **({"repeat_guard": profile.repeat_guard.model_dump()} if profile.repeat_guard else {}),
             **({"load_in_4bit": True} if in_4bit else {}),
+            **({"adapter": file_digest(folder / ADAPTER)} if is_adapter(folder) else {}),
         }
 
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
@@ -37,8 +51,10 @@ class StudentReader:
 
     def load(self) -> tuple:
         """Return model and processor; a prompt that the model can't be given is a `ValueError` before any page is drawn."""
-        processor = load_processor(self.folder, self.profile)
+        processor = load_processor(self.base, self.profile)
         prompt_text(processor, self.profile.prompt)
+        if is_adapter(self.folder):
+            return load_adapted(self.base, self.folder, self.profile, in_4bit=self.in_4bit), processor
         return load_model(self.folder, self.profile, in_4bit=self.in_4bit), processor
 
     def read_window(self, window: list[Page], model, processor) -> Iterator[tuple[Page, Reading]]:
