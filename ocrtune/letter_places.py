@@ -11,9 +11,11 @@ import numpy as np
 
 from ocrtune.ink import find_blots, mark_ink
 from ocrtune.reading import Page, Reading
+from ocrtune.spreading import ReadBatch, cut_batches
 
 MAX_PIXELS = 640_000  # a page is looked at in this size; a letter of 8 pt is then still 4 px high
 MIN_INK = 6  # px of a blot; smaller ones are specks
+PAGES_A_BATCH = 16
 LOWEST, HIGHEST = 0.25, 6.0  # of the letters' height; what is lower or higher is a dot, a rule, a frame, a picture
 
 
@@ -62,6 +64,14 @@ class PlaceCounter:
         with ThreadPoolExecutor(threads) as pool:
             while batch := list(islice(waiting, 16 * threads)):
                 yield from zip(batch, pool.map(self.count, batch), strict=True)
+
+    def batches(self, pages: Iterable[Page]) -> Iterator[list[Page]]:
+        """Yield pages so many at a time that a batch takes half a second."""
+        return cut_batches(pages, PAGES_A_BATCH)
+
+    def open(self) -> ReadBatch:
+        """Return what counts a batch."""
+        return lambda pages: ((page, self.count(page)) for page in pages)
 
     def count(self, page: Page) -> Reading:
         """Return the count of a page; an image that can't be opened has none."""

@@ -1,4 +1,4 @@
-"""Write the images of documents and return their rows, one process a document; a crash takes one document with it."""
+"""Write the images of documents and return their rows, a job a document; a crash takes one document with it."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from PIL import Image
 from ocrtune.page_images import PageImage, render_document
 from ocrtune.params.pdf2img import Pdf2imgParams
 from ocrtune.source_pages import Refusal
-from ocrtune.workers import Crash, Workers
+from ocrtune.workers import Crash, open_workers
 
 PAGE_COLUMNS = ("page_id", "doc_id", "page", "line", "box", "image", "width", "height", "sha256", "text_layer")
 JPEG_QUALITY = 92
@@ -65,8 +65,8 @@ def write_named(document: dict, *args: object) -> Result:
         raise RuntimeError(f"{document['doc_id']}: {type(error).__name__}: {error}; please report this") from None
 
 
-def write_all_pages(documents: list[dict], folder: Path, out: Path, params: Pdf2imgParams, count: int) -> Iterator[Result]:
-    """Yield each document's result, in the order in which they get done, from `count` processes."""
-    with Workers(count) as workers:
+def write_all_pages(documents: list[dict], folder: Path, out: Path, params: Pdf2imgParams, executor: str) -> Iterator[Result]:
+    """Yield each document's result, in the order in which they get done, from the processes of an executor."""
+    with open_workers(executor, params.workers, len(documents)) as workers:
         for (document, *_), result in workers.run(write_named, ((document, folder, out, params) for document in documents)):
             yield ([], [{"doc_id": document["doc_id"], "page": None, "reason": CRASHED}]) if isinstance(result, Crash) else result

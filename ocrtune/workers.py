@@ -40,6 +40,15 @@ def retry_alone(function: Callable, job: tuple) -> Any:
             return Crash()
 
 
+def open_workers(executor: str, asked: int, num_jobs: int):
+    """Return the workers of an executor, `asked` of them or with 0 as many as there are cores: `Workers`, or `RayWorkers`."""
+    if executor == "local":
+        return Workers(count_workers(asked, num_jobs))
+    from ocrtune.ray_workers import RayWorkers
+
+    return RayWorkers(asked)
+
+
 class Workers:
     """A number of processes, started with the first job and stopped with the context."""
 

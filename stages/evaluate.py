@@ -27,6 +27,7 @@ def open_evaluated(name: str, model: Path, params):
     from ocrtune.params.load import read_params
     from ocrtune.params.teachers import Local
     from ocrtune.readers.open import open_reader
+    from ocrtune.spreading import spread
 
     if name not in params.readers:
         raise ValueError(f"evaluate.readers has no {name!r}; it has: {', '.join(params.readers)}")
@@ -35,7 +36,7 @@ def open_evaluated(name: str, model: Path, params):
         student = values["student"]
         folder = model / student if model.name == "base" else model  # models/base holds every student as it came
         profile = Local(model=str(folder), **values["students"][student])
-    return open_reader(profile, values["prompts"]), profile
+    return spread(open_reader(profile, values["prompts"]), values["executor"], has_model=isinstance(profile, Local)), profile
 
 
 def read_and_score(title: str, reader, profile, pages: list, rows: list[dict], rules):

@@ -12,13 +12,12 @@ from typing import Annotated
 import typer
 
 
-def pdf2img(documents_folder: Path, out: Path, params) -> None:
+def pdf2img(documents_folder: Path, out: Path, params, executor: str = "local") -> None:
     """Render all documents of a manifest into `out`."""
     from tqdm import tqdm
 
     from ocrtune.page_rows import write_all_pages
     from ocrtune.rows import check_counts, index_rows, read_rows, write_rows
-    from ocrtune.workers import count_workers
 
     manifest = documents_folder / "documents.jsonl"
     documents = read_rows(manifest, ("doc_id", "file", "media_type"))
@@ -27,8 +26,7 @@ def pdf2img(documents_folder: Path, out: Path, params) -> None:
     (out / "images").mkdir(parents=True)
 
     rows, refused = [], []
-    workers = count_workers(params.workers, len(documents))
-    results = write_all_pages(documents, documents_folder, out, params, workers)
+    results = write_all_pages(documents, documents_folder, out, params, executor)
     for found, lost in tqdm(results, total=len(documents), desc="pdf2img", unit=" documents"):
         rows += found
         refused += lost
@@ -53,11 +51,11 @@ def main(
     out: Annotated[Path, typer.Argument(help="Folder to write: images/, pages.jsonl, refused.jsonl.")],
 ) -> None:
     """Render documents as images of pages, blocks or lines."""
-    from ocrtune.params.load import load_section, report_errors
+    from ocrtune.params.load import load_section, read_params, report_errors
     from ocrtune.params.pdf2img import Pdf2imgParams
 
     with report_errors():
-        pdf2img(documents, out, load_section("pdf2img", Pdf2imgParams))
+        pdf2img(documents, out, load_section("pdf2img", Pdf2imgParams), read_params()["executor"])
 
 
 if __name__ == "__main__":

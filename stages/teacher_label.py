@@ -30,6 +30,7 @@ def label(pages: Path, gold: Path, labels: Path, metrics: Path) -> None:
     from ocrtune.readings import read_pages
     from ocrtune.rows import check_counts, index_rows, read_rows, write_json
     from ocrtune.sorted_rows import SortedRows
+    from ocrtune.spreading import spread
     from ocrtune.store import open_store
     from ocrtune.verdicts import REASONS
 
@@ -41,11 +42,14 @@ def label(pages: Path, gold: Path, labels: Path, metrics: Path) -> None:
     checked = {digest: row["text"] for digest, row in index_rows(read_rows(gold, ("sha256", "text")), "sha256", str(gold)).items()}
     store, budget = open_store(), Budget(**params.budget.model_dump())
 
-    reader, title = open_reader(profiles[0], values["prompts"]), f"teacher {names[0]}"
+    def opened(profile):
+        return spread(open_reader(profile, values["prompts"]), values["executor"], has_model=profile.type == "local")
+
+    reader, title = opened(profiles[0]), f"teacher {names[0]}"
     readings = read_pages(reader, iterate_pages(pages), store, title, budget, params.retry)
     ledger = Ledger(names[0], params, readings, process[0], checked, compares_text_layer=profiles[0].type != "text-layer")
     if names[0] != names[1] and profiles[1].type != "text-layer":  # the text layer is compared with anyway
-        second_reader, title = open_reader(profiles[1], values["prompts"]), f"second teacher {names[1]}"
+        second_reader, title = opened(profiles[1]), f"second teacher {names[1]}"
         ledger.seconds, ledger.process_second = read_pages(second_reader, iterate_pages(pages), store, title, budget), process[1]
         with SortedRows(labels / "second.jsonl") as second:
             for page_id, (key, reading) in ledger.seconds.items():
@@ -53,7 +57,7 @@ def label(pages: Path, gold: Path, labels: Path, metrics: Path) -> None:
     else:
         (labels / "second.jsonl").unlink(missing_ok=True)
     if INK_VERDICTS & set(params.refuse):
-        ledger.places = read_pages(PlaceCounter(), iterate_pages(pages), store, "ink")
+        ledger.places = read_pages(spread(PlaceCounter(), values["executor"]), iterate_pages(pages), store, "ink")
     with SortedRows(labels / "labels.jsonl") as kept, SortedRows(labels / "refused.jsonl") as refused:
         for is_label, row in tqdm(ledger.rows(iterate_pages(pages)), total=len(readings), desc="verdicts", unit="page", mininterval=2):
             (kept if is_label else refused).add(row)

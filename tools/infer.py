@@ -33,6 +33,15 @@ class Job:
     output: Path
     form: str
     keep_images: bool
+    executor: str
+
+    def open_reader(self):
+        """Return the reader, here or spread over a cluster."""
+        from ocrtune.params.teachers import Local
+        from ocrtune.readers.open import open_reader
+        from ocrtune.spreading import spread
+
+        return spread(open_reader(self.profile, self.users), self.executor, has_model=isinstance(self.profile, Local))
 
 
 def list_prompts(users: dict[str, dict], title: str, own: dict[str, str]) -> None:
@@ -53,8 +62,7 @@ def name_sources(any_kind: list[Path], images: list[Path], pdfs: list[Path]) -> 
     return paths
 
 
-def transcribe(documents: list, refused: list[dict], counts: dict[str, int], reader, params, files, folder: Path,
-               keep_images: bool) -> None:
+def transcribe(job: Job, documents: list, refused: list[dict], counts: dict[str, int], params, files, folder: Path) -> None:
     """Read the documents and write each as it gets done; fill `counts`, and `refused` with what could not be read."""
     from tqdm import tqdm
 
@@ -62,7 +70,7 @@ def transcribe(documents: list, refused: list[dict], counts: dict[str, int], rea
     from ocrtune.source_files import shown
     from ocrtune.store import open_store
     from ocrtune.transcription import Transcription
-    from ocrtune.workers import Workers, count_workers
+    from ocrtune.workers import open_workers
 
     def take(transcript) -> None:
         for number, page in transcript.ordered():
@@ -74,13 +82,14 @@ def transcribe(documents: list, refused: list[dict], counts: dict[str, int], rea
             files.write(transcript)
             counts["documents"] += 1
 
-    with Workers(count_workers(params.workers, 2 * len(documents))) as workers:
+    reader = job.open_reader()
+    with open_workers(job.executor, params.workers, 2 * len(documents)) as workers:
         planned, lost = plan_pages(documents, params, workers)
         refused += lost
         num_pages = sum(plan.num_pages for plan in planned)
         print(f"infer: {len(planned)} documents, {num_pages} pages", file=sys.stderr)
         with tqdm(total=num_pages, desc="infer", unit=" pages", mininterval=1, bar_format=BAR) as progress:
-            run = Transcription(planned, folder, keep_images, take, progress.update)
+            run = Transcription(planned, folder, job.keep_images, take, progress.update)
             try:
                 run.run(reader, open_store(), workers, params)
             finally:
@@ -113,7 +122,6 @@ def infer(job: Job, params) -> int:
     from contextlib import redirect_stdout
     from tempfile import TemporaryDirectory
 
-    from ocrtune.readers.open import open_reader
     from ocrtune.source_files import find_documents
     from ocrtune.transcript_files import TranscriptFiles
 
@@ -124,9 +132,10 @@ def infer(job: Job, params) -> int:
     try:
         if documents:
             print(f"infer: reader {job.title}, {params.unit} by {params.unit}", file=sys.stderr)
-            with TemporaryDirectory(prefix="ocrtune-") as scratch, redirect_stdout(sys.stderr):  # to stdout go texts alone
+            shared = Path.cwd() if job.executor == "ray" else None  # this machine's own /tmp is nothing that others see
+            with TemporaryDirectory(prefix=".ocrtune-", dir=shared) as scratch, redirect_stdout(sys.stderr):  # to stdout go texts alone
                 folder = job.output / "images" if job.keep_images else Path(scratch)
-                transcribe(documents, refused, counts, open_reader(job.profile, job.users), params, files, folder, job.keep_images)
+                transcribe(job, documents, refused, counts, params, files, folder)
     except KeyboardInterrupt:
         print("\ninfer: stopped. Whole documents are written, what was read is kept: the same command goes on from there", file=sys.stderr)
         return 130
@@ -186,7 +195,8 @@ def main(
         if output == CONSOLE and (form != "md" or save_images):
             raise ValueError("--output -: text alone goes to stdout; name a folder for rows and images")
         asked = {"dpi": dpi or settings.dpi, "start_page": start_page, "end_page": end_page, "unit": unit or usual_unit(profile)}
-        job = Job(paths, title, profile, users, words.user, processing or profile.postprocess, output, form, save_images or form == "jsonl")
+        job = Job(paths, title, profile, users, words.user, processing or profile.postprocess, output, form, save_images or form == "jsonl",
+                  values["executor"])
         raise SystemExit(infer(job, settings.model_copy(update=asked)))
 
 

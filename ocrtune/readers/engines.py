@@ -11,9 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ocrtune.reading import Page, Reading
+from ocrtune.spreading import ReadBatch, cut_batches
 
 TESSERACT_TIMEOUT_S = 120
 PROBLEM_CHARS = 200
+PAGES_A_BATCH = 4  # where several processes share the work
 
 
 def failed(page: Page, problem: str) -> Reading:
@@ -32,16 +34,27 @@ class RapidOcrReader:
             raise ValueError("teacher rapidocr: RapidOCR is not installed; run `./run uv pip install rapidocr onnxruntime`") from None
 
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
+        return self.open()(pages)
+
+    def batches(self, pages: Iterable[Page]) -> Iterator[list[Page]]:
+        return cut_batches(pages, PAGES_A_BATCH)
+
+    def open(self) -> ReadBatch:
+        """Return what reads a batch, with the engine loaded."""
         from rapidocr import RapidOCR
 
         engine = RapidOCR(params={"Global.log_level": "critical"})
-        for page in pages:
-            try:
-                found = engine(str(page.image))
-            except Exception as error:  # its own errors, OpenCV's and the runtime's share no other base
-                yield page, failed(page, f"{type(error).__name__}: {' '.join(str(error).split())}"[:PROBLEM_CHARS])
-            else:
-                yield page, Reading("\n".join(found.txts or ()))
+
+        def read(pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
+            for page in pages:
+                try:
+                    found = engine(str(page.image))
+                except Exception as error:  # its own errors, OpenCV's and the runtime's share no other base
+                    yield page, failed(page, f"{type(error).__name__}: {' '.join(str(error).split())}"[:PROBLEM_CHARS])
+                else:
+                    yield page, Reading("\n".join(found.txts or ()))
+
+        return read
 
 
 class TesseractReader:
@@ -84,6 +97,13 @@ class TesseractReader:
                     return
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
                     yield running.pop(done), done.result()
+
+    def batches(self, pages: Iterable[Page]) -> Iterator[list[Page]]:
+        return cut_batches(pages, PAGES_A_BATCH)
+
+    def open(self) -> ReadBatch:
+        """Return what reads a batch, page after page on one core."""
+        return lambda pages: ((page, self.read_page(page)) for page in pages)
 
     def read_page(self, page: Page) -> Reading:
         """Return the reading of a page; one thread for each process, for its own threads make it slower."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from ocrtune.contract import check_contract
 from ocrtune.downloads import fetch_student
 from ocrtune.params.students import StudentProfile
 from ocrtune.reading import Page, Reading
+from ocrtune.spreading import ReadBatch, cut_batches
 from ocrtune.vlm import generate_texts, load_model, load_processor, open_image, prompt_text, weights_digest
 
 WINDOW = 16  # batches of pages that are sorted by shape together: those of one shape waste no padding
@@ -21,6 +22,17 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def image_shape(path: Path) -> float:
+    """Return an image's width in heights; 0 of one that can't be opened, as reading it will tell."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.width / image.height
+    except (OSError, Image.DecompressionBombError):
+        return 0.0
 
 
 class StudentReader:
@@ -43,11 +55,22 @@ class StudentReader:
         }
 
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
-        """Draw pages as far as a window reaches, and read these before drawing more: a long run gives answers from the start."""
-        waiting, loaded = iter(pages), None
-        while window := list(islice(waiting, WINDOW * self.profile.batch_size)):
-            loaded = loaded or self.load()
-            yield from self.read_window(window, *loaded)
+        """Read a window of pages before more are drawn: a long run gives answers from the start."""
+        read = None
+        for batch in self.batches(pages):
+            read = read or self.open()
+            yield from read(batch)
+
+    def batches(self, pages: Iterable[Page]) -> Iterator[list[Page]]:
+        """Yield pages of one shape together, window by window."""
+        for window in cut_batches(pages, WINDOW * self.profile.batch_size):
+            shapes = {page: image_shape(page.image) for page in window}
+            order = sorted(shapes, key=lambda page: (shapes[page], page.page_id))
+            yield from cut_batches(order, self.profile.batch_size)
+
+    def open(self) -> ReadBatch:
+        """Return what reads a batch, with the model loaded."""
+        return partial(self.read_files, *self.load())
 
     def load(self) -> tuple:
         """Return model and processor; a prompt that the model can't be given is a `ValueError` before any page is drawn."""
@@ -57,28 +80,16 @@ class StudentReader:
             return load_adapted(self.base, self.folder, self.profile, in_4bit=self.in_4bit), processor
         return load_model(self.folder, self.profile, in_4bit=self.in_4bit), processor
 
-    def read_window(self, window: list[Page], model, processor) -> Iterator[tuple[Page, Reading]]:
-        from PIL import Image
-
-        shapes = {}
-        for page in window:
+    def read_files(self, model, processor, batch: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
+        """Read a batch; a file that is no image fails alone."""
+        images = {}
+        for page in batch:
             try:
-                with Image.open(page.image) as image:
-                    shapes[page] = image.width / image.height
-            except (OSError, Image.DecompressionBombError) as error:
+                images[page] = open_image(page.image)
+            except ValueError as error:
                 print(f"{page.page_id}: not read: {error}", flush=True)
                 yield page, Reading("", "error", str(error))
-        order = sorted(shapes, key=lambda page: (shapes[page], page.page_id))
-        for start in range(0, len(order), self.profile.batch_size):
-            batch = order[start : start + self.profile.batch_size]
-            images = {}
-            for page in batch:
-                try:
-                    images[page] = open_image(page.image)
-                except ValueError as error:
-                    print(f"{page.page_id}: not read: {error}", flush=True)
-                    yield page, Reading("", "error", str(error))
-            yield from self.read_batch(images, model, processor)
+        yield from self.read_batch(images, model, processor)
 
     def read_batch(self, images: dict[Page, Any], model, processor) -> Iterator[tuple[Page, Reading]]:
         """Read images together; where one breaks the batch, by its shape or by the memory that it takes, each is read alone."""
