@@ -7,15 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
-import ray
 from conftest import ROOT, page_row
-from ray.cluster_utils import Cluster
 from test_pdf2img import PDF, TEXTS, contents, make_pdf
 
 from ocrtune.ray_workers import RayWorkers, connect, import_ray, work_in
 from ocrtune.rows import write_rows
 from ocrtune.workers import Crash
 
+ray = pytest.importorskip("ray")  # an optional package
 NODE = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80_000_000}
 
 
@@ -23,6 +22,8 @@ NODE = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80_000_000}
 def cluster():
     """Return a cluster of one node, to which others can be added."""
     import_ray()
+    from ray.cluster_utils import Cluster
+
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = f"{ROOT}:{ROOT / 'tests'}"  # for the nodes: from the project's folder the code is found by itself
     running = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **NODE})
