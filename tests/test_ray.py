@@ -2,6 +2,7 @@
 
 import builtins
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -54,8 +55,9 @@ def run_on_both(project, cluster, words: tuple, outs: tuple, is_half_done) -> No
     finish(project.start(*words))
     expected = [contents(project.folder / out) for out in outs]
     for out in outs:
-        (project.folder / out).rename(project.folder / f"{out}.local")
-    (project.folder / ".readings").exists() and (project.folder / ".readings").rename(project.folder / ".readings.local")
+        shutil.rmtree(project.folder / out)
+        (project.folder / out).mkdir()
+    shutil.rmtree(project.folder / ".readings", ignore_errors=True)
     project.params["executor"] = "ray"
     project.save()
     node = cluster.add_node(**NODE)
@@ -161,7 +163,7 @@ def test_labelling_and_predicting_lose_nothing_with_a_node(connected, cluster, s
                                         "text": row["text_layer"], "origin": "gold"} for row in rows])
     write_rows(canary / "canary.jsonl", [{**row, "image": f"../pages/{row['image']}", "text": row["text_layer"]} for row in rows[:3]])
     write_rows(connected.folder / "data/documents/documents.jsonl",
-               [{"doc_id": row["doc_id"], "media_type": PDF} for row in rows], key="doc_id")
+               [{"doc_id": row["doc_id"], "media_type": PDF, "url": row["doc_id"]} for row in rows], key="doc_id")
     connected.params["evaluate"] |= {"slices": []}
     connected.params["students"]["tiny"] |= {"batch_size": 4, "max_new_tokens": 50}
     (connected.folder / "metrics/evaluate").mkdir(parents=True)
