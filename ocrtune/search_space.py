@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from ocrtune.params.load import Section, describe, problems
+from ocrtune.params.load import Section, describe, parse_params, problems
 
 Scalar = bool | int | float | str | None
 
@@ -80,7 +80,7 @@ class Space(Section):
 def read_space(path: Path) -> Space:
     """Return the space in a file; one that is no space is a `ValueError` naming all that is wrong."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_params(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         known = ", ".join(sorted(map(str, path.parent.glob("*.yaml")))) or "none"
         raise ValueError(f"{path}: no such file; spaces there: {known}") from None

@@ -124,9 +124,9 @@ def make_files(folder: Path, base_url: str) -> dict:
     params["split"] |= {"test": 0.5, "val": 0.1}
     server = {"type": "api", "base_url": base_url, "model_name": "misreader"}
     params["teachers"]["misreader"] = server
-    readers = {"base": server, "tuned": {"type": "text-layer"}}
+    readers = {"base": dict(server), "tuned": {"type": "text-layer"}}
     params["evaluate"]["readers"] = {name: {"model": "uv.lock", "reader": reader} for name, reader in readers.items()}
-    params["compare"] |= {"draws": 200, "gate": dict.fromkeys(params["compare"]["gate"])}
+    params["compare"] |= {"draws": 200, "gate": dict.fromkeys(params["compare"]["gate"]) | {"max_cer_increase": 0.0}}
     return params
 
 

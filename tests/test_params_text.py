@@ -39,6 +39,21 @@ def test_the_projects_own_file_keeps_every_other_line():
     assert sum(one != two for one, two in zip(text.splitlines(), changed.splitlines(), strict=True)) == 3
 
 
-def test_numbers_as_dvc_writes_them_are_numbers():
+def test_what_dvc_writes_after_a_change_is_read_as_before(tmp_path):
+    """`dvc exp run -S` writes the whole file anew, as YAML 1.2: `"no"` loses its quotes."""
+    from dvc.utils.serialize import modify_yaml
+
+    path = tmp_path / "params.yaml"
+    path.write_bytes((ROOT / "params.yaml").read_bytes())
+    before = parse_params(path.read_text(encoding="utf-8"))
+    with modify_yaml(path) as values:
+        values["train"]["seed"] = 7
+    after = parse_params(path.read_text(encoding="utf-8"))
+    assert after["train"].pop("seed") == 7 and before["train"].pop("seed") == 0
+    assert after == before
+
+
+def test_values_as_dvc_writes_them_keep_their_kind():
+    assert parse_params("a: no\nb: On\nc: true\nd: False\ne: ~") == {"a": "no", "b": "On", "c": True, "d": False, "e": None}
     assert parse_params("a: 5e-05\nb: 1E+3\nc: -2e3\nd: 0xe1\ne: e5\nf: 1.5e-3") == {
         "a": 5e-05, "b": 1000.0, "c": -2000.0, "d": 0xE1, "e": "e5", "f": 0.0015}

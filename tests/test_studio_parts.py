@@ -12,6 +12,7 @@ import yaml
 from ocrtune.rows import RowError, write_rows
 from ocrtune.studio.curves import draw_curve, find_curves
 from ocrtune.studio.guard import Guard, check_host, is_loopback, read_accounts
+from ocrtune.studio.last_verdict import measure_gate, say_gate, say_verdict
 from ocrtune.studio.marked_edits import mark
 from ocrtune.studio.paging import ROWS, place
 from ocrtune.studio.pictures import Gallery
@@ -272,9 +273,6 @@ def test_status_of_dvc_in_words():
 
 
 def test_a_score_against_a_teacher_is_never_called_plain_cer(tmp_path):
-    pytest.importorskip("gradio")
-    from ocrtune.studio.compare import say_verdict
-
     change = {"cer": -0.3, "cer_low": -0.4, "cer_high": -0.2}
     found = {"num_pages": 9, "num_documents": 2, "base": {"cer": 0.5, "char_f1": 0.6}, "tuned": {"cer": 0.2, "char_f1": 0.9},
              "difference": change}
@@ -289,3 +287,15 @@ def test_a_score_against_a_teacher_is_never_called_plain_cer(tmp_path):
         assert "tuned reads better than base" in say_verdict(Project(tmp_path)) and f": {words}" in say_verdict(Project(tmp_path))
     made = [Result("a", "a", None, "ab", "ab", {}, slices={"origin": origin}) for origin in ("gold", "teacher")]
     assert (name_score(made[:1]), name_score(made)) == ("CER", "CER against labels")
+
+
+@pytest.mark.parametrize(("gate", "said"), [
+    ({}, "No gate is set"),
+    ({"max_cer_increase": 0.0}, "The gate passes</b>: all pages."),
+    ({"max_cer_increase": 0.0, "max_slice_increase": 0.02}, "pass</b>: the slice that fared worst (kind b): +5.0 points, at most +2.0"),
+    ({"max_cer_increase": -0.9}, "does not pass</b>: all pages: -30.0 points, at most -90.0 allowed (max_cer_increase)"),
+    ({"max_canary_increase": 0.02}, "clean print: nothing was measured"),
+])
+def test_the_verdict_tells_whether_the_gate_passes(gate, said):
+    found = {"difference": {"agreement_cer": -0.3}, "slices": {"kind a": {"agreement_cer": -0.4}, "kind b": {"agreement_cer": 0.05}}}
+    assert said in say_gate(measure_gate(found, dict.fromkeys(("max_cer_increase", "max_slice_increase", "max_canary_increase")) | gate))

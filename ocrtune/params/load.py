@@ -25,9 +25,13 @@ class Section(BaseModel):
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's, for which 5e-05 is a number too, as in YAML 1.2 and for DVC, which writes it so after `exp run -S`."""
+    """PyYAML's, but 5e-05 is a number and `no` a word, as in YAML 1.2 and for DVC, which writes them so after `exp run -S`."""
 
 
+BOOLEAN = "tag:yaml.org,2002:bool"
+Loader.yaml_implicit_resolvers = {first: [(tag, form) for tag, form in forms if tag != BOOLEAN]
+                                  for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+Loader.add_implicit_resolver(BOOLEAN, re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
 
 

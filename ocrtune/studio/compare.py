@@ -1,20 +1,19 @@
 """The page Compare: two or more readers, commits or experiments on the same pages, side by side."""
 
 import html
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
 from ocrtune.studio.fragments import PICK, cer_pill, figures, notice, page_views, percent, say_errors, text_block
+from ocrtune.studio.last_verdict import say_verdict
 from ocrtune.studio.marked_edits import mark, show
 from ocrtune.studio.paging import ROWS, lay_out_steps, place, say_place, turn_by
-from ocrtune.studio.params_file import pdf2img_json, read_params
+from ocrtune.studio.params_file import pdf2img_json
 from ocrtune.studio.pictures import THUMB_WIDTH, Gallery
 from ocrtune.studio.project import Project
 from ocrtune.studio.revisions import list_sources, load_source
 from ocrtune.studio.selection import ANY, name_score, pool
 from ocrtune.studio.side_by_side import KINDS, ORDERS, Row, choose_rows, join
-from ocrtune.summaries import plain_rates
 
 AGAINST = ("the reference", "the first reader")
 
@@ -22,29 +21,6 @@ AGAINST = ("the reference", "the first reader")
 def points(change: float) -> str:
     """Return a change of a share in percentage points."""
     return f"{100 * change:+.1f} points"
-
-
-def say_verdict(project: Project) -> str:
-    """Return what stage compare found, from metrics/compare.json; a hint where it has not run."""
-    path = project.root / "metrics" / "compare.json"
-    if not path.is_file():
-        return notice("No verdict yet: stage compare has not run (./run dvc repro).")
-    try:
-        found, params = json.loads(path.read_text(encoding="utf-8")), read_params(project).get("compare", {})
-        names = params.get("baseline"), params.get("candidate")
-        score = "CER" if "cer" in found["difference"] else "CER against the teacher's labels"
-        before, after = (plain_rates(found[name])["cer"] for name in names)
-        difference = plain_rates(found["difference"])
-        share = f"{100 * params.get('confidence', 0.95):g} % interval"
-        interval = f", {share} {points(difference['cer_low'])} to {points(difference['cer_high'])}" if "cer_low" in difference else ""
-        clear = "cer_low" in difference and (difference["cer_low"] > 0 or difference["cer_high"] < 0)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return notice("metrics/compare.json: not a report of stage compare with params.yaml as it is now; rerun it: ./run dvc repro", "bad")
-    verb = ("reads better than" if difference["cer"] < 0 else "reads worse than") if clear else "reads about as well as"
-    kind = "info" if not clear else "good" if difference["cer"] < 0 else "bad"
-    return (f'<div class="notice {kind}"><b>{show(names[1])} {verb} {show(names[0])}</b>: {score} {percent(before)} → {percent(after)} '
-            f'({points(difference["cer"])}{interval}; {found.get("num_documents", "?")} documents, {found.get("num_pages", 0):,} pages) '
-            f'<span class="quiet">metrics/compare.json, the pipeline\'s last run</span></div>')
 
 
 def show_figures(names: list[str], rows: list[Row], left_out: int) -> str:

@@ -4,6 +4,7 @@ import io
 import json
 from typing import Any
 
+from ocrtune.params.load import parse_params
 from ocrtune.rows import RowError
 from ocrtune.studio.project import Project
 
@@ -14,7 +15,7 @@ def read_params(project: Project) -> dict[str, Any]:
 
     def load() -> dict:
         try:
-            values = yaml.safe_load(project.params_file.read_text(encoding="utf-8"))
+            values = parse_params(project.params_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RowError("params.yaml: no such file; start the studio in the root of the project") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:

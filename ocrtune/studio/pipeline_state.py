@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from ocrtune.params.load import parse_params
 from ocrtune.studio.git_state import GitError, git
 from ocrtune.studio.project import Project
 from ocrtune.studio.revisions import list_revisions
@@ -64,6 +65,11 @@ def flatten(values: object, prefix: str = "") -> dict[str, object]:
     return {name: value for part in parts for name, value in part.items()}
 
 
+def say_value(value: object) -> str:
+    """Return a parameter's value as params.yaml writes it."""
+    return {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
 def read_figures(text: str) -> dict[str, tuple[float, float]]:
     """Return each reader's CER (against a teacher: agreement) and character F1 from the text of metrics/compare.json."""
     try:
@@ -79,15 +85,15 @@ def list_runs(project: Project) -> list[Run]:
     import yaml
 
     path = project.root / "metrics" / "compare.json"
-    today = flatten(yaml.safe_load(project.params_file.read_text(encoding="utf-8"))) if project.params_file.is_file() else {}
+    today = flatten(parse_params(project.params_file.read_text(encoding="utf-8"))) if project.params_file.is_file() else {}
     runs = [Run("workspace", read_figures(path.read_text(encoding="utf-8")), [])] if path.is_file() else []
     for revision, title in list_revisions(project.root):
         try:
             figures = read_figures(git(project.root, "show", f"{revision}:metrics/compare.json"))
-            then = flatten(yaml.safe_load(git(project.root, "show", f"{revision}:params.yaml")))
+            then = flatten(parse_params(git(project.root, "show", f"{revision}:params.yaml")))
         except (GitError, yaml.YAMLError):
             continue
-        changed = [f"{name}={then[name]}" for name in then if name in today and then[name] != today[name]]
+        changed = [f"{name}={say_value(then[name])}" for name in then if name in today and then[name] != today[name]]
         more = [f"and {len(changed) - MOST_PARAMS} more"] if len(changed) > MOST_PARAMS else []
         runs.append(Run(title, figures, changed[:MOST_PARAMS] + more))
     return [run for run in runs if run.figures]

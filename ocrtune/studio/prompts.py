@@ -11,23 +11,33 @@ from ocrtune.studio.params_file import pdf2img_json, read_params
 from ocrtune.studio.pictures import Gallery
 from ocrtune.studio.project import Project
 from ocrtune.studio.task_edits import delete_task, save_task
-from ocrtune.studio.trial import list_readers, own_prompts, read_once
+from ocrtune.studio.trial import BASE, TUNED, list_readers, own_prompts, read_once
 
 MOST_PAGES = 300  # offered in the list of pages; any other can be typed
 
 
+def find_own(project: Project, reader: str | None) -> dict[str, Prompt]:
+    """Return the tasks in the words of a reader's makers, which are locked."""
+    return own_prompts(project, reader) if reader else {}
+
+
+def is_locked(project: Project, reader: str | None, task: str | None) -> bool:
+    """Return whether a task is the reader's own."""
+    return task in LOCKED or task in find_own(project, reader)
+
+
 def find_tasks(project: Project, reader: str | None) -> dict[str, Prompt]:
-    """Return all tasks: the reader's own, which are locked, then the users'."""
-    own = own_prompts(project, reader) if reader else {}
+    """Return all tasks: the reader's own, then the users'."""
+    own = find_own(project, reader)
     users = read_params(project).get("prompts") or {}
     return own | {name: Prompt(task.get("system", ""), task.get("user", "")) for name, task in users.items()}
 
 
-def show_tasks(tasks: dict[str, Prompt], picked: str | None) -> str:
+def show_tasks(tasks: dict[str, Prompt], locked: set[str], picked: str | None) -> str:
     """Return the list of tasks."""
     rows = "".join(
         f'<button class="row{" picked" if name == picked else ""}" data-pick="{html.escape(name, quote=True)}"><span class="what">'
-        f'<span class="id">{show(name)}{" · 🔒 the model’s own" if name in LOCKED else ""}</span>'
+        f'<span class="id">{show(name)}{" · 🔒 the model’s own" if name in locked else ""}</span>'
         f'<span class="said">{show(prompt.user) or "(no words: the image alone)"}</span></span></button>' for name, prompt in tasks.items())
     return f'<div class="list tasks">{rows}</div>' if rows else notice("No tasks yet: write one and press add.")
 
@@ -85,30 +95,37 @@ def make_acts(project: Project) -> SimpleNamespace:
     """Return what happens on the page."""
     import gradio as gr
 
-    @say_errors(6)
+    @say_errors(8)
     def see(asked: str | None, task: str | None, message: str = ""):
         tasks = find_tasks(project, asked)
         task = task if task in tasks else next(iter(tasks), None)
-        prompt, is_open = tasks.get(task, Prompt()), task not in LOCKED
+        prompt, own = tasks.get(task, Prompt()), {name for name in tasks if is_locked(project, asked, name)}
+        is_open = task not in own
         lines = [gr.update(value=prompt.system, interactive=is_open), gr.update(value=prompt.user, interactive=is_open)]
         locked = notice("The model's own task, in its makers' words: locked. Copy it to change it.") if not is_open else ""
-        return message or locked, show_tasks(tasks, task), task, task, *lines
+        buttons = [gr.update(interactive=is_open and task is not None)] * 2  # save and delete
+        return message or locked, show_tasks(tasks, own, task), task, task, *lines, *buttons
 
     def change(edit, asked: str | None, task: str, done: str):
         try:
             edit()
         except (ValueError, OSError) as error:
-            return notice(str(error), "bad"), *(gr.skip() for _ in range(5))
+            return notice(str(error), "bad"), *(gr.skip() for _ in range(7))
         return see(asked, task, notice(done, "good"))
 
     def keep(asked, current, title, system_words, user_words):
         if title != current:
-            return notice(f"{title}: press “add as new” for a task of another name", "bad"), *(gr.skip() for _ in range(5))
+            return notice(f"{title}: press “add as new” for a task of another name", "bad"), *(gr.skip() for _ in range(7))
         return change(lambda: save_task(project.params_file, title, system_words, user_words, False), asked, title,
                       f"{title}: saved in params.yaml")
 
     def add_task(asked, title, system_words, user_words):
-        return change(lambda: save_task(project.params_file, title, system_words, user_words, True), asked, title.strip(),
+        def add():
+            if is_locked(project, asked, title.strip()):
+                raise ValueError(f"{title.strip()}: {asked}'s own task, in its makers' words; give yours another name")
+            save_task(project.params_file, title, system_words, user_words, True)
+
+        return change(add, asked, title.strip(),
                       f"{title}: added to params.yaml")
 
     def copy_task(asked, current):
@@ -129,7 +146,8 @@ def make_acts(project: Project) -> SimpleNamespace:
             readers, pages = list_readers(project), list_pages(project)
         except (ValueError, OSError):
             return gr.skip(), gr.skip()
-        return [gr.update(choices=choices, value=choices[0] if choices else None) for choices in (readers, pages)]
+        near = next((name for name in (TUNED, BASE) if name in readers), None)  # a server of params.yaml may not be running
+        return gr.update(choices=readers, value=near), gr.update(choices=pages, value=next(iter(pages), None))
 
     return SimpleNamespace(**locals())
 
@@ -155,7 +173,7 @@ def make_trial_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
 def build(blocks, project: Project, gallery: Gallery) -> None:
     """Make the page in Gradio's `blocks`."""
     part, act, trial = lay_out(), make_acts(project), make_trial_acts(project, gallery)
-    outputs = [part.said, part.listed, part.picked, part.name, part.system, part.user]
+    outputs = [part.said, part.listed, part.picked, part.name, part.system, part.user, part.save, part.delete]
     words, here, quick = [part.name, part.system, part.user], [part.reader, part.picked], {"show_progress": "hidden"}
     blocks.load(act.fill, None, [part.reader, part.page]).then(act.see, here, outputs).then(trial.show_page, part.page, part.picture)
     part.reader.input(act.see, here, outputs, **quick)

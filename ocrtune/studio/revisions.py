@@ -1,5 +1,6 @@
 """Predictions of the past: what readers gave in earlier commits and in DVC's experiments."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,18 +24,18 @@ class Source:
 
 
 def list_revisions(root: Path) -> list[tuple[str, str]]:
-    """Return (revision, title) of commits that changed dvc.lock, newest first, then of experiments; none outside git."""
+    """Return (revision, title) of experiments, then of commits that changed dvc.lock, newest first; none outside git."""
     try:
         commits = git(root, "log", f"-{MOST_COMMITS}", "--format=%H%x09%h %s", "--", "dvc.lock").splitlines()
         experiments = git(root, "for-each-ref", "--format=%(objectname)%09%(refname)", "refs/exps").splitlines()
     except GitError:
         return []
-    found = [(revision, shorten(title)) for revision, title in (line.split("\t", 1) for line in commits)]
+    found = []
     for revision, name in (line.split("\t", 1) for line in experiments):
         parts = name.split("/")
         if len(parts) == 5 and parts[2] not in ("exec", "celery", "stash"):  # refs/exps/ab/cdef.../name
             found.append((revision, f"experiment {parts[4]}"))
-    return found
+    return found + [(revision, shorten(title)) for revision, title in (line.split("\t", 1) for line in commits)]
 
 
 def shorten(title: str) -> str:
@@ -57,9 +58,10 @@ def predictions_at(root: Path, revision: str) -> dict[str, str]:
 def list_sources(project: Project) -> dict[str, Source]:
     """Return all that can be compared by name: files at hand, then what differs from them at revisions, each state once."""
     sources = {name: Source(path) for name, path in list_files(project).items()}
+    files = [source.path for source in sources.values()]
 
     def look_back() -> dict[str, Source]:
-        found, seen = {}, set()
+        found, seen = {}, {md5_of(path) for path in files}
         for revision, title in list_revisions(project.root):
             for path, md5 in predictions_at(project.root, revision).items():
                 if md5 not in seen:
@@ -71,7 +73,12 @@ def list_sources(project: Project) -> dict[str, Source]:
         state = git(project.root, "rev-parse", "HEAD") + git(project.root, "for-each-ref", "--format=%(objectname)", "refs/exps")
     except GitError:
         return sources
-    return sources | project.keep(("revisions", state), [], look_back)
+    return sources | project.keep(("revisions", state), files, look_back)
+
+
+def md5_of(path: Path) -> str:
+    """Return a file's hash as DVC names it, to tell what is at hand already."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def load_source(project: Project, name: str, source: Source) -> list[Result]:

@@ -50,7 +50,7 @@ def show_curves(project: Project) -> str:
     curves = find_curves(project.root / "metrics" / "train")
     if not curves:
         return notice("No curves yet: they appear here while stage train runs.")
-    first = [name for name in ("loss", "eval/cer", "eval_cer", "eval_loss") if name in curves]
+    first = [name for name in ("loss", "val_cer", "eval_loss") if name in curves]
     others = [name for name in curves if name not in first]
     return f'<div class="curves">{"".join(draw_curve(name, curves[name]) for name in [*first, *others])}</div>'
 

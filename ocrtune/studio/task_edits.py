@@ -82,7 +82,7 @@ def save_task(path: Path, name: str, system: str, user: str, is_new: bool) -> No
 def say_plainly(words: str):
     """Return words as YAML shows them best: several lines as a block, and in quotes what would be read as something else.
 
-    The file is written as YAML 1.2 and read as 1.1, where a plain `yes` is no text.
+    What reads YAML 1.1 takes a plain `yes` for a truth value, and DVC, which writes 1.2, leaves it plain.
     """
     import yaml
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString

@@ -22,12 +22,10 @@ def list_readers(project: Project) -> list[str]:
 def own_prompts(project: Project, name: str) -> dict[str, Prompt]:
     """Return the locked tasks of a reader."""
     values = read_params(project)
-    model = values["student"] if name in (BASE, TUNED) else values.get("teachers", {}).get(name, {}).get("model_name", "")
-    tasks = {task: Prompt(user=words) for task, words in own_tasks(model or "").items()}
-    if name in (BASE, TUNED):
-        profile = values["students"][values["student"]]
-        tasks = {task: Prompt(user=words) for task, words in profile["prompts"].items()}
-    return tasks
+    is_student = name in (BASE, TUNED)
+    profile = values["students"][values["student"]] if is_student else values.get("teachers", {}).get(name, {})
+    words = profile.get("prompts") or own_tasks(profile.get("model_name") or "")
+    return {task: Prompt(user=said) for task, said in words.items()}
 
 
 def find_profile(project: Project, name: str, prompt: Prompt):

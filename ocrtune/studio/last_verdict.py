@@ -1,0 +1,68 @@
+"""What stage compare found when it last ran, and whether its gate passes, from metrics/compare.json."""
+
+import json
+
+from ocrtune.comparison import Bound
+from ocrtune.studio.fragments import notice, percent
+from ocrtune.studio.marked_edits import show
+from ocrtune.studio.params_file import read_params
+from ocrtune.studio.project import Project
+from ocrtune.summaries import plain_rates
+from ocrtune.verdict import points
+
+GATE = {"max_cer_increase": "all pages", "max_slice_increase": "the slice that fared worst", "max_canary_increase": "clean print"}
+STALE = "metrics/compare.json: not a report of stage compare with params.yaml as it is now; rerun it: ./run dvc repro"
+
+
+def measure_gate(found: dict, gate: dict[str, float | None]) -> list[Bound]:
+    """Return the bounds that params set, beside what compare.json says was measured, as stage compare judges them."""
+    overall = plain_rates(found["difference"])["cer"]
+    slices = [(plain_rates(rates)["cer"], name) for name, rates in (found.get("slices") or {}).items()]
+    worst = max(slices, key=lambda measured: measured[0], default=(overall, "there are no slices: all pages"))
+    measured = {"max_cer_increase": (overall, ""), "max_slice_increase": worst,
+                "max_canary_increase": ((found.get("canary") or {}).get("increase"), "")}
+    return [Bound(key, increase, gate[key], where) for key, (increase, where) in measured.items() if gate.get(key) is not None]
+
+
+def say_gate(bounds: list[Bound]) -> str:
+    """Return whether the gate passes, and what does not, as HTML."""
+    if not bounds:
+        return "No gate is set (compare.gate in params.yaml)."
+    failed = [bound for bound in bounds if not bound.has_passed]
+    if not failed:
+        return f"<b>The gate passes</b>: {', '.join(GATE[bound.key] for bound in bounds)}."
+    lines = []
+    for bound in failed:
+        where = GATE[bound.key] + (f" ({bound.where})" if bound.where else "")
+        if bound.increase is None:
+            lines.append(f"{where}: nothing was measured")
+        else:
+            change, allowed = points(bound.increase, bound.bound)
+            lines.append(f"{where}: {change} points, at most {allowed} allowed ({bound.key})")
+    return f"<b>The gate does not pass</b>: {show('; '.join(lines))}."
+
+
+def say_verdict(project: Project) -> str:
+    """Return what stage compare found, with its gate; a hint where it has not run."""
+    path = project.root / "metrics" / "compare.json"
+    if not path.is_file():
+        return notice("No verdict yet: stage compare has not run (./run dvc repro).")
+    try:
+        found, params = json.loads(path.read_text(encoding="utf-8")), read_params(project).get("compare", {})
+        names = params.get("baseline"), params.get("candidate")
+        score = "CER" if "cer" in found["difference"] else "CER against the teacher's labels"
+        before, after = (plain_rates(found[name])["cer"] for name in names)
+        difference, bounds = plain_rates(found["difference"]), measure_gate(found, params.get("gate") or {})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return notice(STALE, "bad")
+    change, interval, is_clear = points(difference["cer"])[0], "", False
+    if "cer_low" in difference:
+        change, low, high = points(difference["cer"], difference["cer_low"], difference["cer_high"])
+        interval = f", {100 * params.get('confidence', 0.95):g} % interval {low} to {high} points"
+        is_clear = difference["cer_low"] > 0 or difference["cer_high"] < 0
+    verb = ("reads better than" if difference["cer"] < 0 else "reads worse than") if is_clear else "reads about as well as"
+    has_failed = any(not bound.has_passed for bound in bounds)
+    kind = "bad" if has_failed or (is_clear and difference["cer"] > 0) else "good" if is_clear else "info"
+    return (f'<div class="notice {kind}"><b>{show(names[1])} {verb} {show(names[0])}</b>: {score} {percent(before)} → {percent(after)} '
+            f'({change} points{interval}; {found.get("num_documents", "?")} documents, {found.get("num_pages", 0):,} pages). '
+            f'{say_gate(bounds)} <span class="quiet">metrics/compare.json, the pipeline\'s last run</span></div>')
