@@ -32,13 +32,13 @@ def is_sharded() -> bool:
 
 def wants_launch(launch: LaunchParams) -> bool:
     """Return whether a training with these params has more processes than this one."""
-    return not is_launched() and (launch.processes > 1 or launch.config_file is not None or launch.mixed_precision != "no")
+    return not is_launched() and (launch.processes > 1 or launch.config_file is not None or launch.mixed_precision is not None)
 
 
 def launch_command(launch: LaunchParams, module: str, words: Sequence[str]) -> list[str]:
     """Return the command that starts `module` in this machine's share of the processes; a missing address is a `ValueError`."""
     command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(launch.processes),
-               "--num_machines", str(launch.machines), "--mixed_precision", launch.mixed_precision, "--dynamo_backend", "no"]
+               "--num_machines", str(launch.machines), "--mixed_precision", launch.mixed_precision or "no", "--dynamo_backend", "no"]
     if launch.config_file:
         command += ["--config_file", launch.config_file]
     else:

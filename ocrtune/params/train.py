@@ -29,7 +29,7 @@ class LaunchParams(Section):
 
     processes: int = Field(default=1, ge=1, description="on all machines together")
     machines: int = Field(default=1, ge=1)
-    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    mixed_precision: Literal["bf16", "fp16"] | None = None  # accelerate's "no" is false to YAML once dvc has rewritten params.yaml
     config_file: str | None = Field(default=None, description="of accelerate: FSDP, DeepSpeed")
 
     @model_validator(mode="after")
