@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ocrtune.gate import Bound, measure_bounds
+from ocrtune.gate import LIKENESS, Bound, measure_bounds
 from ocrtune.near_duplicates import Twin
 from ocrtune.paired import Outcomes, count_outcomes, draw_rates, holm, percentile_interval, sign_flip_p, smallest_effect
 from ocrtune.rates import error_rate
@@ -192,6 +192,9 @@ def list_figures(comparison: Comparison) -> dict:
         "num_pages": test.num_pages, "cer_before": test.cers[0], "cer_after": test.cers[1], "cer": test.change,
         "p_value": test.p_value, "p_holm": test.adjusted_p}, origins) for test in comparison.slices}
     figures["canary"] = {reader.name: reader.canary_cer for reader in comparison.readers} | {"increase": comparison.forgotten}
+    for bound in comparison.bounds:
+        if bound.key == LIKENESS:
+            figures["likeness"] = bound.increase
     return {key: round_numbers(name_rates(value, origins)) if isinstance(value, dict) else value
             for key, value in figures.items() if value != {}}
 

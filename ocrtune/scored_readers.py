@@ -19,7 +19,7 @@ FIGURES = ("cer", "wer", "char_f1", "word_f1", "mean_cer", "median_cer", "clippe
            "insertion_rate", "deletion_rate", "empty_rate", "truncated_rate", "loop_rate", "ned", "failed_rate", "catastrophe_rate",
            "cer_without_catastrophes", "insertion_share", "invention_rate")
 # Keys of the metrics file of compare, beside the readers' names.
-RESERVED = ("difference", "further", "canary", "slices", "transitions", "num_pages", "num_documents", "reference_chars")
+RESERVED = ("difference", "further", "canary", "slices", "transitions", "likeness", "num_pages", "num_documents", "reference_chars")
 
 
 @dataclass(frozen=True)

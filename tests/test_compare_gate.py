@@ -80,7 +80,8 @@ def test_a_test_set_that_was_learnt_from_does_not_pass(leaky):
                               f"{copy} is 9")
     assert " % the same as copy of train; allowed is 60 %" in failure
     assert f"`max_likeness`: **not passed**, 2 tested documents the student learnt from: {same}" in leaky.report
-    assert leaky.compare(gate=NO_GATE) == []
+    assert leaky.figures["likeness"] == 1
+    assert leaky.compare(gate=NO_GATE) == [] and "likeness" not in leaky.figures
 
 
 def test_a_bound_that_allows_the_likeness_lets_copies_pass_but_not_the_document_itself(leaky):

@@ -295,7 +295,10 @@ def test_a_score_against_a_teacher_is_never_called_plain_cer(tmp_path):
     ({"max_cer_increase": 0.0, "max_slice_increase": 0.02}, "pass</b>: the slice that fared worst (kind b): +5.0 points, at most +2.0"),
     ({"max_cer_increase": -0.9}, "does not pass</b>: all pages: -30.0 points, at most -90.0 allowed (max_cer_increase)"),
     ({"max_canary_increase": 0.02}, "clean print: nothing was measured"),
+    ({"max_likeness": 0.6}, "a tested document is 97.0 % the same as one that was learnt from, at most 60.0 % allowed (max_likeness)"),
 ])
 def test_the_verdict_tells_whether_the_gate_passes(gate, said):
     found = {"difference": {"agreement_cer": -0.3}, "slices": {"kind a": {"agreement_cer": -0.4}, "kind b": {"agreement_cer": 0.05}}}
-    assert said in say_gate(measure_gate(found, dict.fromkeys(("max_cer_increase", "max_slice_increase", "max_canary_increase")) | gate))
+    found["likeness"] = 0.97
+    unset = dict.fromkeys(("max_cer_increase", "max_slice_increase", "max_canary_increase", "max_likeness"))
+    assert said in say_gate(measure_gate(found, unset | gate))

@@ -2,7 +2,7 @@
 
 import json
 
-from ocrtune.comparison import Bound
+from ocrtune.gate import LIKENESS, Bound
 from ocrtune.studio.fragments import notice, percent
 from ocrtune.studio.marked_edits import show
 from ocrtune.studio.params_file import read_params
@@ -10,7 +10,8 @@ from ocrtune.studio.project import Project
 from ocrtune.summaries import plain_rates
 from ocrtune.verdict import points
 
-GATE = {"max_cer_increase": "all pages", "max_slice_increase": "the slice that fared worst", "max_canary_increase": "clean print"}
+GATE = {"max_cer_increase": "all pages", "max_slice_increase": "the slice that fared worst", "max_canary_increase": "clean print",
+        LIKENESS: "no leaks"}
 STALE = "metrics/compare.json: not a report of stage compare with params.yaml as it is now; rerun it: ./run dvc repro"
 
 
@@ -20,7 +21,8 @@ def measure_gate(found: dict, gate: dict[str, float | None]) -> list[Bound]:
     slices = [(plain_rates(rates)["cer"], name) for name, rates in (found.get("slices") or {}).items()]
     worst = max(slices, key=lambda measured: measured[0], default=(overall, "there are no slices: all pages"))
     measured = {"max_cer_increase": (overall, ""), "max_slice_increase": worst,
-                "max_canary_increase": ((found.get("canary") or {}).get("increase"), "")}
+                "max_canary_increase": ((found.get("canary") or {}).get("increase"), ""),
+                LIKENESS: (found.get("likeness"), "")}
     return [Bound(key, increase, gate[key], where) for key, (increase, where) in measured.items() if gate.get(key) is not None]
 
 
@@ -36,6 +38,9 @@ def say_gate(bounds: list[Bound]) -> str:
         where = GATE[bound.key] + (f" ({bound.where})" if bound.where else "")
         if bound.increase is None:
             lines.append(f"{where}: nothing was measured")
+        elif bound.key == LIKENESS:
+            lines.append(f"a tested document is {percent(bound.increase)} the same as one that was learnt from, "
+                         f"at most {percent(bound.bound)} allowed ({bound.key})")
         else:
             change, allowed = points(bound.increase, bound.bound)
             lines.append(f"{where}: {change} points, at most {allowed} allowed ({bound.key})")
