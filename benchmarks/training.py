@@ -136,9 +136,9 @@ def main(
     rows, steps, starts = read_lines(folders), {train_plain: [], train_ours: []}, {train_plain: [], train_ours: []}
     theirs, ours = losses(base, rows[:BATCH])
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(rounds):
+        for turn in range(rounds):
             for train in steps:
-                ends = train(base, rows, Path(folder))
+                ends = train(base, rows, Path(folder) / f"{turn}")
                 starts[train].append(ends[0])
                 steps[train].append((ends[-1] - ends[0]) / (len(ends) - 1))
     singly, batched = read_both_ways(base, rows[:96])

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -16,6 +18,7 @@ from ocrtune.readers.sent_image import is_blank, prepare_image
 from ocrtune.readers.trouble import Trouble, describe_error, hide, judge_status, shorten
 from ocrtune.reading import Page, Reading
 
+POOL = 16  # connections that a client holds; it looks at all of them at each request
 NO_KEY = "none"  # servers of one's own ask for none, the client insists on one
 LOOP_CHARS = 100_000  # where loops are looked for, at an answer's end: more takes seconds
 GRACE_S = 2.0  # for the end of a stream after its last word: a connection read to its end is used again
@@ -38,7 +41,7 @@ class ApiReader:
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
         """Ask for up to `concurrent_requests` pages at a time; see `read_together`."""
         conversation = Conversation(self)
-        yield from read_together(pages, conversation.read_page, self.profile.request, self.profile.base_url, conversation.client.close)
+        yield from read_together(pages, conversation.read_page, self.profile.request, self.profile.base_url, conversation.close)
 
 
 class Conversation:
@@ -54,10 +57,19 @@ class Conversation:
         headers = environment_headers(self.profile.headers_env)
         self.secrets = [key, *headers.values()]
         # Time limits are `asyncio.timeout`'s: a client's own begin anew with each byte.
-        web = httpx2.AsyncClient(timeout=httpx2.Timeout(None), limits=httpx2.Limits(max_keepalive_connections=None))
-        self.client = AsyncOpenAI(base_url=self.profile.base_url, api_key=key or NO_KEY, default_headers=headers, http_client=web,
-                                  max_retries=0)
+        limits, never = httpx2.Limits(max_keepalive_connections=None), httpx2.Timeout(None)
+        self.clients = [
+            AsyncOpenAI(base_url=self.profile.base_url, api_key=key or NO_KEY, default_headers=headers, max_retries=0,
+                        http_client=httpx2.AsyncClient(timeout=never, limits=limits))
+            for _ in range(math.ceil(request.concurrent_requests / POOL))
+        ]
+        self.turns = itertools.cycle(self.clients)
         self.live = LiveText(request.concurrent_requests == 1) if request.stream else None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self.clients:
+            await client.close()
 
     async def read_page(self, page: Page, send: Send) -> Reading:
         """Return the reading of a page: the first answer that is neither empty nor a loop, or the first that has any text."""
@@ -90,7 +102,8 @@ class Conversation:
         messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
         words = [{"type": "text", "text": prompt.user}] if prompt.user else []
         messages.append({"role": "user", "content": [{"type": "image_url", "image_url": {"url": image}}, *words]})
-        body = {"model": self.profile.model_name, "messages": messages, "extra_body": settings.extra_body or None}
+        # What is extra goes as it is; the client would look into each message, which takes it longer than all else.
+        body = {"model": self.profile.model_name, "messages": [], "extra_body": {"messages": messages, **settings.extra_body}}
         body |= {} if temperature is None else {"temperature": temperature}
         body |= {} if settings.max_tokens is None else {"max_tokens": settings.max_tokens}
         return body | ({"stream": True, "stream_options": {"include_usage": True}} if self.live else {})
@@ -120,7 +133,7 @@ class Conversation:
         streamed, whole, size = None, [], 0
         try:
             async with (asyncio.timeout(timeout) as patience,
-                        self.client.chat.completions.with_streaming_response.create(**body) as response):
+                        next(self.turns).chat.completions.with_streaming_response.create(**body) as response):
                 streamed = StreamedAnswer() if "text/event-stream" in response.headers.get("content-type", "") else None
                 async for piece in response.iter_bytes():
                     size += len(piece)
@@ -167,6 +180,6 @@ class Conversation:
 
         try:
             async with asyncio.timeout(10):
-                return [str(model.id) for model in (await self.client.models.list()).data[:8]]
+                return [str(model.id) for model in (await self.clients[0].models.list()).data[:8]]
         except (OpenAIError, TimeoutError, AttributeError, TypeError, ValueError):
             return []
