@@ -5,6 +5,7 @@ The tests share one project and run in their order; each leaves what it changed 
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -259,6 +260,34 @@ def test_a_correction_is_used_by_the_next_run(page, project):
     page.wait_for_selector("#results-detail .detail")
     wait_for(page, "#results-detail .reference", "the worst page, corrected".replace(" ", "")[:3])
     assert "origin gold" in page.inner_text("#results-detail .counts")
+
+
+def list_compared(page) -> list[str]:
+    """Open Compare and return what it offers."""
+    page.goto("/compare")
+    page.wait_for_selector("#compare-detail .detail")
+    page.click("#compare-names input")
+    return [name.strip(" ✓\n") for name in page.get_by_role("option").all_inner_texts()]
+
+
+def test_commits_and_experiments_stand_side_by_side(page, project):
+    project.run("dvc", "exp", "run", "-n", "asked", "-S", "+evaluate.readers.base.reader.task=invoice")
+    offered = list_compared(page)
+    assert len(offered) == 3 and offered[2].startswith("base · ") and offered[2].endswith("first run")  # the rest is as at hand
+    shown = next(line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "dvc exp show" in line)
+    table = project.run(*shlex.split(shown)[1:], "--md")
+    assert [name.strip(" |").rpartition("tuned.json:")[2] for name in table.splitlines()[0].split(" | ")] == [
+        "Experiment", "cer", "char_f1", "train.mode", "train.lora.r", "train.learning_rate"]
+    assert "[asked]" in table
+    project.run("git", "checkout", "-q", "--", ".")
+    project.run("dvc", "checkout", "-q", "--force")
+    assert list_compared(page) == ["base", "tuned", "base · experiment asked"]
+    page.get_by_role("option", name="base · experiment asked", exact=True).click()
+    wait_for(page, "#compare-detail .columns", "INVOICE")
+    heads = page.locator("#compare-detail .columns .text h4").all_inner_texts()
+    assert [name.split("\n")[0] for name in heads] == ["base", "tuned", "base · experiment asked"]
+    page.goto("/runs")
+    wait_for(page, "#runs-table tr", "experiment asked")
 
 
 def test_only_the_projects_pictures_are_served(page, project):
