@@ -174,6 +174,8 @@ def test_results_of_other_systems_are_read(tmp_path):
     (folder / "figures.json").write_text('{"cer": 0.1}')
     project = Project(tmp_path, [folder])
     assert list(list_files(project)) == ["old/report.json"]
+    (folder / "long.jsonl").write_text(json.dumps({"image": "one.png", "reference": "a page " * 2000, "prediction": "a page"}) + "\n")
+    assert list(list_files(project)) == ["old/long.jsonl", "old/report.json"]
     one, two = load_results(project, folder / "report.json")
     assert (one.page_id, one.reference, one.cer) == ("one", "one", 1 / 3)
     assert Gallery([folder]).hang(one.image)

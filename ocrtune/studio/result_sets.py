@@ -22,6 +22,7 @@ from ocrtune.studio.project import Project
 COUNTS = ("substitutions", "insertions", "deletions", "reference_chars", "prediction_chars", "char_matches")
 MOST_SLICES = 60  # distinct values beyond which a column of the scores is no slice but an id
 NORMALIZER = "nfc_ws"
+MOST_BYTES = 1 << 20  # looked through for a key of results: a long reference may stand before the first prediction
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def list_files(project: Project) -> dict[str, Path]:
 def holds_results(path: Path) -> bool:
     """Return whether a file looks like results, by its beginning; figures of a reader lie in the same folders."""
     with path.open("rb") as file:
-        beginning = file.read(4096)
+        beginning = file.read(MOST_BYTES)
     return any(name in beginning for name in (b'"prediction"', b'"samples"', b'"finish_reason"'))
 
 
