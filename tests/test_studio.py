@@ -311,7 +311,7 @@ def test_a_missing_file_is_a_message(page, project):
 
 
 def test_files_of_results_can_be_given_and_others_need_a_password(browser, project, tmp_path):
-    rows = [{"image": f"{name}.png", "reference": name, "prediction": name[::-1]} for name in ("abc", "xyx")]
+    rows = [{"image": f"{name}.png", "reference": name * 2000, "prediction": name[::-1] * 2000} for name in ("abc", "xyx")]
     for name in ("one", "two"):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     files = "--model1", str(tmp_path / "one.jsonl"), "--model2", str(tmp_path / "two.jsonl")
@@ -323,7 +323,13 @@ def test_files_of_results_can_be_given_and_others_need_a_password(browser, proje
         window = context.new_page()
         window.goto("/compare", timeout=PATIENCE_MS)
         window.locator("#compare-names").filter(has_text="one.jsonl").filter(has_text="two.jsonl").wait_for(timeout=PATIENCE_MS)
-        window.locator("#compare-detail").filter(has_text="cba").wait_for(timeout=PATIENCE_MS)
+        window.locator("#compare-detail .columns .text").nth(1).wait_for(timeout=PATIENCE_MS)
+        shares = ("[...document.querySelectorAll('#compare-detail .synchronised .body')]"
+                  ".map(body => body.scrollTop / (body.scrollHeight - body.clientHeight))")
+        window.evaluate("document.querySelectorAll('#compare-detail .synchronised .body')[1].scrollTop = 200")
+        window.wait_for_function(f"{shares}.length == 3 && Math.min(...{shares}) > 0.02", timeout=PATIENCE_MS)  # the others follow
+        found = window.evaluate(shares)
+        assert max(found) - min(found) < 0.02, found
         context.close()
     finally:
         process.terminate()
