@@ -1,8 +1,5 @@
 """Stage pdf2img and the reading of text layers and ink, on PDFs and pictures made here."""
 
-import hashlib
-import json
-import os
 import random
 from io import BytesIO
 from pathlib import Path
@@ -12,16 +9,11 @@ import pymupdf
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from ocrtune.ink import find_blots
 from ocrtune.line_crops import cut_line
-from ocrtune.line_finding import find_lines, measure_skew
 from ocrtune.page_images import PageImage, render_document
 from ocrtune.page_lines import Line
-from ocrtune.page_rows import PAGE_COLUMNS, write_all_pages
 from ocrtune.params.pdf2img import Pdf2imgParams
-from ocrtune.rows import RowError
 from ocrtune.source_pages import FAILURES_IN_A_ROW, Refusal
-from stages.pdf2img import pdf2img
 
 PARAMS = {"dpi": 100, "format": "png", "start_page": 1, "end_page": None, "grayscale": True, "unit": "line",
           "max_pixels": 4_000_000, "min_line_height_px": 8, "padding": 0.15, "workers": 1}  # fmt: skip
@@ -165,58 +157,6 @@ def test_invisible_text_counts_but_needs_ink(tmp_path):
     assert all(ink_of(line.image).any() for line in lines)
 
 
-@pytest.mark.parametrize(("num_lines", "angle", "noise"), [(12, 0, 0), (20, 0, 600), (20, 1.7, 600), (20, -3.0, 300), (1, 0, 40)])
-def test_lines_are_found_by_ink(tmp_path, num_lines, angle, noise):
-    make_scan(num_lines, angle, noise).save(tmp_path / "scan.png")
-    lines = render(tmp_path / "scan.png", "image/png")
-    assert len(lines) == num_lines
-    assert {line.text_layer for line in lines} == {None}
-    assert all(26 <= line.image.height <= 52 for line in lines)
-    assert all(560 <= line.image.width <= 640 for line in lines)
-    middles = [(line.box[1] + line.box[3]) / 2 for line in lines]
-    assert middles == sorted(middles)
-
-
-def test_skew_is_measured():
-    for angle in (-2.5, -0.4, 0.0, 1.3, 4.0):
-        assert abs(measure_skew(ink_of(make_scan(15, angle)), letter=20) - angle) <= 0.1
-
-
-def test_columns_of_ink_are_read_one_after_the_other():
-    page = Image.new("L", (1000, 700), 255)
-    draw = ImageDraw.Draw(page)
-    for left in (60, 540):
-        for number in range(10):
-            draw.text((left, 60 + 40 * number), TEXTS[number % 4], font=ImageFont.load_default(26), fill=0)
-    lines = find_lines(page, 10)
-    assert [line.left < 500 for line in lines] == [True] * 10 + [False] * 10
-
-
-def test_pages_without_lines_are_refused(tmp_path):
-    Image.new("L", (300, 300), 250).save(tmp_path / "blank.png")
-    assert render(tmp_path / "blank.png", "image/png") == [Refusal(1, "no text layer, and no lines found by ink")]
-    make_scan(20).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "side.png")
-    assert "lies on its side" in render(tmp_path / "side.png", "image/png")[0].reason
-    assert len(render(tmp_path / "blank.png", "image/png", unit="page")) == 1
-
-
-def test_blots_agree_with_a_flood_fill():
-    ink = np.random.default_rng(3).random((40, 50)) < 0.4
-    seen, sizes = np.zeros_like(ink), []
-    for start in zip(*np.nonzero(ink), strict=True):
-        stack, size = [start], 0
-        while stack:
-            y, x = stack.pop()
-            if 0 <= y < 40 and 0 <= x < 50 and ink[y, x] and not seen[y, x]:
-                seen[y, x], size = True, size + 1
-                stack += [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-        sizes += [size] if size else []
-    blots = find_blots(ink)
-    assert sorted(blots.ink) == sorted(sizes)
-    assert np.array_equal(blots.draw(np.ones(len(sizes), bool), ink.shape), ink)
-    assert len(find_blots(np.zeros((5, 5), bool)).ink) == 0
-
-
 def test_pictures_pass_through(tmp_path):
     color = Image.new("RGB", (60, 40), (200, 30, 30))
     exif = Image.Exif()
@@ -279,78 +219,3 @@ def test_a_document_that_lies_about_its_pages_is_given_up(tmp_path):
     refused = render(tmp_path / "liar.pdf")
     assert 1 <= len(refused) <= FAILURES_IN_A_ROW + 1
     assert all(isinstance(row, Refusal) for row in refused)
-
-
-@pytest.fixture
-def documents(tmp_path) -> Path:
-    """A folder as stage crawl writes it: two PDFs, a scan, a broken one."""
-    folder = tmp_path / "documents"
-    (folder / "files").mkdir(parents=True)
-    make_pdf(folder / "files/a-1.pdf", pages=2)
-    make_pdf(folder / "files/b-2.pdf", TEXTS[:1])
-    make_scan(5).save(folder / "files/c-3.png")
-    (folder / "files/d-4.pdf").write_bytes(b"%PDF-1.7 broken")
-    rows = [{"doc_id": path.stem, "file": f"files/{path.name}", "url": path.name, "sha256": "", "num_bytes": 1,
-             "media_type": "image/png" if path.suffix == ".png" else PDF} for path in sorted((folder / "files").iterdir())]  # fmt: skip
-    (folder / "documents.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return folder
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def test_the_stage_keeps_the_laws_of_rows(documents, tmp_path, capsys):
-    before = contents(documents)
-    pdf2img(documents, tmp_path / "pages", params(workers=1))
-    assert "pdf2img documents: 4 in, 3 out, 1 refused" in capsys.readouterr().out
-    assert contents(documents) == before
-    assert {path.name for path in tmp_path.iterdir()} == {"documents", "pages"}
-
-    rows = [json.loads(line) for line in (tmp_path / "pages/pages.jsonl").read_text().splitlines()]
-    expected = [f"a-1_p{page}_l00{line}" for page in (1, 2) for line in (1, 2, 3, 4)]
-    expected += ["b-2_p1_l001", *(f"c-3_p1_l00{line}" for line in range(1, 6))]
-    assert [row["page_id"] for row in rows] == expected
-    for row in rows:
-        content = (tmp_path / "pages" / row["image"]).read_bytes()
-        assert tuple(row) == PAGE_COLUMNS
-        assert hashlib.sha256(content).hexdigest() == row["sha256"]
-        assert Image.open(BytesIO(content)).size == (row["width"], row["height"])
-    assert len(list((tmp_path / "pages/images").iterdir())) == len(rows)
-    refused = [json.loads(line) for line in (tmp_path / "pages/refused.jsonl").read_text().splitlines()]
-    assert [(row["doc_id"], row["page"]) for row in refused] == [("d-4", None)]
-
-    # The same bytes with other workers, in another place, from rows in another order.
-    lines = (documents / "documents.jsonl").read_text().splitlines(keepends=True)
-    (documents / "documents.jsonl").write_text("".join(lines[::-1]))
-    documents.rename(tmp_path / "moved")
-    pdf2img(tmp_path / "moved", tmp_path / "again", params(workers=3))
-    assert contents(tmp_path / "again") == contents(tmp_path / "pages")
-
-
-def test_broken_rows_are_named(documents, tmp_path):
-    rows = (documents / "documents.jsonl").read_text()
-    (documents / "documents.jsonl").write_text(rows + '{"doc_id": "e"}\n')
-    with pytest.raises(RowError, match=r"documents.jsonl:5: .*file, media_type"):
-        pdf2img(documents, tmp_path / "pages", params())
-    (documents / "documents.jsonl").write_text(rows + rows.splitlines()[0])
-    with pytest.raises(RowError, match=r"a-1.*twice"):
-        pdf2img(documents, tmp_path / "pages", params())
-
-
-class Killer(dict):
-    """A document that kills the process to which it is handed."""
-
-    def __reduce__(self) -> tuple:
-        return os._exit, (1,)
-
-
-def test_a_crash_takes_one_document_with_it(documents, tmp_path):
-    rows = [json.loads(line) for line in (documents / "documents.jsonl").read_text().splitlines()]
-    rows.insert(1, Killer(rows[0] | {"doc_id": "killer"}))
-    (tmp_path / "images").mkdir()
-    results = list(write_all_pages(rows, documents, tmp_path, params(), count=1))
-    assert {row["doc_id"] for found, _ in results for row in found} == {"a-1", "b-2", "c-3"}
-    refused = {row["doc_id"]: row["reason"] for _, lost in results for row in lost}
-    assert set(refused) == {"killer", "d-4"} and "crashed" in refused["killer"]
