@@ -84,7 +84,7 @@ def test_a_crash_takes_one_document_with_it(documents, tmp_path):
     rows = [json.loads(line) for line in (documents / "documents.jsonl").read_text().splitlines()]
     rows.insert(1, Killer(rows[0] | {"doc_id": "killer"}))
     (tmp_path / "images").mkdir()
-    results = list(write_all_pages(rows, documents, tmp_path, params(), count=1))
+    results = list(write_all_pages(rows, documents, tmp_path, params(), "local"))
     assert {row["doc_id"] for found, _ in results for row in found} == {"a-1", "b-2", "c-3"}
     refused = {row["doc_id"]: row["reason"] for _, lost in results for row in lost}
     assert set(refused) == {"killer", "d-4"} and "crashed" in refused["killer"]
