@@ -18,6 +18,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small only wait for
 for name in ("OCRTUNE_STORE", "DVC_ROOT", "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
     os.environ.pop(name, None)
 
+LONGEST = ["test_team", "test_repro", "test_remotes", "test_search", "test_studio"]  # minutes each; begun first, so that no process waits
+
+
+def pytest_collection_modifyitems(items: list) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
 
 class Project:
     """A folder with params.yaml, as a user's clone has it, and the means to run stages there."""

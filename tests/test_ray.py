@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, page_row
-from test_pdf2img import PDF, TEXTS, contents, make_pdf
+from test_pdf2img import PDF, TEXTS, make_pdf
+from test_pdf2img_stage import contents
 
 from ocrtune.ray_workers import RayWorkers, connect, import_ray, work_in
 from ocrtune.rows import write_rows

@@ -212,7 +212,7 @@ def test_a_push_that_was_cut_off_is_repaired_by_pushing_again(remote, tmp_path):
     is_webdav = "webdav" in setup
     setup += " && dvc remote modify team verify true" if is_webdav else ""
     lead = begin(tmp_path, setup, environment)
-    lead.run("dvc push --run-cache", ok=False)
+    lead.run("AWS_MAX_ATTEMPTS=1 dvc push --run-cache", ok=False)
     assert wire.sent > 700_000
     wire.budget = None
     lead.run("dvc push --run-cache")
