@@ -7,7 +7,6 @@ import pytest
 from conftest import draw_line, page_row
 from teacher_server import Teacher
 
-from ocrtune.params.teachers import Api
 from ocrtune.rows import read_rows, write_rows
 from stages.teacher_label import main
 
@@ -166,7 +165,6 @@ def test_each_verdict_is_reached_through_a_real_teacher(scripted, pages, project
     assert not (LABELS / "second.jsonl").exists()
 
 
-@pytest.mark.skipif("postprocess" not in Api.model_fields, reason="profiles have no post-processing yet")
 def test_post_processing_is_applied_to_what_the_store_holds(scripted, pages, project):
     first, _ = scripted
     first.answers[pages[0]["sha256"]] = "<|x|>a letter"
