@@ -91,7 +91,8 @@ class Crew:
             return
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(most + min(most, MOST_AHEAD)):
+                # One request at a time keeps the pages' order: nobody prepares a page while another is asked for.
+                for _ in range(most + min(most - 1, MOST_AHEAD)):
                     group.create_task(self.work())
         finally:
             await self.close()
