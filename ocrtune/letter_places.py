@@ -4,7 +4,6 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -60,9 +59,9 @@ class PlaceCounter:
 
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
         """Yield the counts, several threads at work: images are decoded outside Python's lock."""
-        waiting, threads = iter(pages), os.cpu_count() or 1
+        threads = os.cpu_count() or 1
         with ThreadPoolExecutor(threads) as pool:
-            while batch := list(islice(waiting, 16 * threads)):
+            for batch in cut_batches(pages, PAGES_A_BATCH * threads):
                 yield from zip(batch, pool.map(self.count, batch), strict=True)
 
     def batches(self, pages: Iterable[Page]) -> Iterator[list[Page]]:

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import itertools
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -14,11 +13,11 @@ from ocrtune.readers.chat_answer import MOST_BYTES, StreamedAnswer, parse_answer
 from ocrtune.readers.crew import Send, read_together
 from ocrtune.readers.keys import environment_headers, environment_key
 from ocrtune.readers.live_text import LiveText
+from ocrtune.readers.pools import open_clients
 from ocrtune.readers.sent_image import is_blank, prepare_image
 from ocrtune.readers.trouble import Trouble, describe_error, hide, judge_status, shorten
 from ocrtune.reading import Page, Reading
 
-POOL = 16  # connections that a client holds; it looks at all of them at each request
 NO_KEY = "none"  # servers of one's own ask for none, the client insists on one
 LOOP_CHARS = 100_000  # where loops are looked for, at an answer's end: more takes seconds
 GRACE_S = 2.0  # for the end of a stream after its last word: a connection read to its end is used again
@@ -48,7 +47,6 @@ class Conversation:
     """One run of requests: client, key and what is shown."""
 
     def __init__(self, reader: ApiReader):
-        import httpx2
         from openai import AsyncOpenAI
 
         self.reader, self.profile = reader, reader.profile
@@ -56,12 +54,9 @@ class Conversation:
         key = environment_key(self.profile.api_key_env)
         headers = environment_headers(self.profile.headers_env)
         self.secrets = [key, *headers.values()]
-        # Time limits are `asyncio.timeout`'s: a client's own begin anew with each byte.
-        limits, never = httpx2.Limits(max_keepalive_connections=None), httpx2.Timeout(None)
         self.clients = [
-            AsyncOpenAI(base_url=self.profile.base_url, api_key=key or NO_KEY, default_headers=headers, max_retries=0,
-                        http_client=httpx2.AsyncClient(timeout=never, limits=limits))
-            for _ in range(math.ceil(request.concurrent_requests / POOL))
+            AsyncOpenAI(base_url=self.profile.base_url, api_key=key or NO_KEY, default_headers=headers, max_retries=0, http_client=client)
+            for client in open_clients(request.concurrent_requests)
         ]
         self.turns = itertools.cycle(self.clients)
         self.live = LiveText(request.concurrent_requests == 1) if request.stream else None

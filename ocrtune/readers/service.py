@@ -1,6 +1,7 @@
 """Read with an OCR service of its own shape: upload an image as a form, find the text in the JSON that comes back."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 
@@ -9,6 +10,7 @@ from ocrtune.params.teachers import Service
 from ocrtune.readers.chat_answer import MOST_BYTES, shown
 from ocrtune.readers.crew import Send, read_together
 from ocrtune.readers.keys import environment_headers
+from ocrtune.readers.pools import open_clients
 from ocrtune.readers.sent_image import prepare_image
 from ocrtune.readers.trouble import Trouble, describe_error, hide, judge_status, shorten
 from ocrtune.reading import Page, Reading
@@ -27,19 +29,22 @@ class ServiceReader:
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
         """Upload up to `concurrent_requests` pages at a time; see `read_together`."""
         upload = Upload(self.profile)
-        yield from read_together(pages, upload.read_page, self.profile.request, self.profile.url, upload.client.aclose)
+        yield from read_together(pages, upload.read_page, self.profile.request, self.profile.url, upload.close)
 
 
 class Upload:
     """One run of requests."""
 
     def __init__(self, profile: Service):
-        import httpx2
-
         headers = environment_headers(profile.headers_env)
         self.profile, self.secrets = profile, list(headers.values())
-        self.client = httpx2.AsyncClient(timeout=httpx2.Timeout(None), limits=httpx2.Limits(max_keepalive_connections=None),
-                                         headers=headers)
+        self.clients = open_clients(profile.request.concurrent_requests, headers)
+        self.turns = itertools.cycle(self.clients)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self.clients:
+            await client.aclose()
 
     async def read_page(self, page: Page, send: Send) -> Reading:
         """Return the reading of a page."""
@@ -67,7 +72,7 @@ class Upload:
 
     async def receive(self, files: dict) -> bytes:
         """Send a form and return the body of the answer."""
-        async with self.client.stream("POST", self.profile.url, data=self.profile.form, files=files) as response:
+        async with next(self.turns).stream("POST", self.profile.url, data=self.profile.form, files=files) as response:
             size, pieces = 0, []
             async for piece in response.aiter_bytes():
                 size += len(piece)
