@@ -76,7 +76,7 @@ class Workers:
                 broken, flying, self.pool = flying, {}, start_pool(self.count)
                 yield from self.settle(function, broken)
                 continue
-            for future in done:
+            for future in [future for future in flying if future in done]:  # in the order drawn, where several are done
                 yield flying.pop(future), future.result()
 
     def settle(self, function: Callable, flying: dict[Future, tuple]) -> Iterator[tuple[tuple, Any]]:
