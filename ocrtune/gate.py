@@ -1,7 +1,8 @@
 """Hold a comparison to the bounds of `compare.gate`: when a model is too much worse to be shipped, or its test proves nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from ocrtune.near_duplicates import Twin
 
@@ -46,16 +47,27 @@ def name_leaks(leaks: Sequence[Twin]) -> str:
     return f"{count} tested document{'' if count == 1 else 's'} the student learnt from: {named}{more}" if leaks else ""
 
 
+def judge(
+    overall: float, slices: Iterable[tuple[float, str]], forgotten: float | None, leak: tuple[float | None, str],
+    gate: dict[str, float | None],
+) -> list[Bound]:
+    """Return the bounds that `gate` sets, by key, with what was measured, to six digits.
+
+    Rises of the CER on all pages, on each slice with its name (the worst counts) and on clean print; `leak`: how alike the
+    tested document is that the student learnt from most closely, with names.
+    """
+    measured = {"max_cer_increase": (overall, ""),
+                "max_slice_increase": max(slices, key=itemgetter(0), default=(overall, "all pages: there are no slices")),
+                "max_canary_increase": (forgotten, ""), LIKENESS: leak}
+    return [Bound(key, None if increase is None else round(increase, 6), gate[key], where)
+            for key, (increase, where) in measured.items() if gate.get(key) is not None]
+
+
 def measure_bounds(comparison, gate, leaks: Sequence[Twin] = ()) -> list[Bound]:
-    """Return the bounds that `GateParams` sets, with what a `Comparison` measured, to six digits; of the slices, the worst counts.
+    """Return the bounds that `GateParams` sets, with what a `Comparison` measured.
 
     `leaks`: documents of the test set that the student learnt from, the most alike first (`ocrtune.leaks`).
     """
-    worst = max(comparison.slices, key=lambda test: test.change, default=None)
-    overall = comparison.difference.absolute
-    measured = {"max_cer_increase": (overall, ""),
-                "max_slice_increase": (worst.change, worst.name) if worst else (overall, "all pages: there are no slices"),
-                "max_canary_increase": (comparison.forgotten, ""),
-                LIKENESS: (max((twin.likeness for twin in leaks), default=0.0), name_leaks(leaks))}
-    return [Bound(key, None if increase is None else round(increase, 6), getattr(gate, key), where)
-            for key, (increase, where) in measured.items() if getattr(gate, key) is not None]
+    leak = max((twin.likeness for twin in leaks), default=0.0), name_leaks(leaks)
+    return judge(comparison.difference.absolute, [(test.change, test.name) for test in comparison.slices], comparison.forgotten, leak,
+                 gate.model_dump())

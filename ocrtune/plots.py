@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from ocrtune.changed_pages import ChangedPage, Confusion
 from ocrtune.comparison import Comparison
 from ocrtune.plot_tables import BIN_PERCENT, find_bin
+from ocrtune.verdict import count
 
 BEFORE, AFTER, INK, FAINT = "#d9822b", "#1f5fa8", "#23272f", "#cdd3da"
 STYLE = {"font.family": "DejaVu Sans", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#888888",
@@ -132,7 +133,7 @@ def draw_scatter(comparison: Comparison) -> Figure:
     axis.set(xlim=(0, end), ylim=(0, end), xlabel=f"CER by {comparison.baseline.name} (%)",
              ylabel=f"CER by {comparison.candidate.name} (%)", aspect="equal")
     axis.fill_between([0, end], [0, end], color=AFTER, alpha=0.05, linewidth=0, zorder=0)
-    axis.set_title(f"{len(documents)} documents, area by length; below the line is better")
+    axis.set_title(f"{count(len(documents), 'document')}, area by length; below the line is better")
     return figure
 
 

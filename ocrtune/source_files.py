@@ -1,5 +1,6 @@
 """Find the documents among files and folders that a user names: PDFs, images, and images that are pages of one document."""
 
+import hashlib
 import os
 import re
 from collections import Counter
@@ -12,6 +13,7 @@ from ocrtune.media_types import SUFFIXES, sniff_media_type
 PDF = "application/pdf"
 PAGE_NAME = re.compile(r"(?P<name>.+)_p(?P<page>0*[1-9]\d{0,5})(?:_[lb](?P<part>\d{1,6}))?")  # as pdf2img names images
 HEAD = 2048  # bytes that tell a file's type
+LONGEST = 200  # bytes of a name: file systems take 255, and images bear it with page and line
 OUR_SUFFIXES = {*SUFFIXES.values(), ".jpeg", ".tiff", ".jp2k", ".j2k"}
 
 
@@ -103,8 +105,18 @@ def group_pages(found: Iterable[tuple[Path, Source]]) -> list[Document]:
     return single + [Document(name, tuple(group)) for name, group in ordered.items()]
 
 
+def shorten(name: str) -> str:
+    """Return a document's name, cut where its last part is too long for the files that bear it; a digest then tells it from others."""
+    folder, slash, last = name.rpartition("/")
+    whole = os.fsencode(last)
+    if len(whole) <= LONGEST:
+        return name
+    return f"{folder}{slash}{whole[:LONGEST - 9].decode(errors='ignore')}-{hashlib.sha256(whole).hexdigest()[:8]}"
+
+
 def tell_apart(documents: list[Document]) -> list[Document]:
     """Return the documents by name; those that share one get their file's suffix, and a number where that is not enough."""
+    documents = [replace(document, name=shorten(document.name)) for document in documents]
     counts = Counter(document.name for document in documents)
     taken: set[str] = {name for name, count in counts.items() if count == 1}
     told = []

@@ -1,5 +1,8 @@
 """Say in plain sentences what a comparison found. `code` and **bold** are marked as in Markdown."""
 
+import re
+from collections.abc import Iterable
+
 from ocrtune.comparison import ORIGINS, Comparison
 from ocrtune.gate import LIKENESS
 
@@ -20,6 +23,12 @@ def points(*changes: float) -> list[str]:
 def count(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def find_unit(page_ids: Iterable[str]) -> str:
+    """Return what the images of these ids are: line or block where all end so (`..._l003`, `..._b003`), else page."""
+    marks = {match and match[1] for match in map(re.compile(r".*_([lb])\d+").fullmatch, page_ids)}
+    return {"l": "line", "b": "block"}.get(marks.pop(), "page") if len(marks) == 1 else "page"
 
 
 def say_p(p: float) -> str:
@@ -58,11 +67,11 @@ def say_outcomes(comparison: Comparison, unit: str) -> str:
     difference = comparison.difference
     parts = [f"Of {count(sum(outcomes), noun)}, {outcomes.wins:,} got better, {outcomes.ties:,} stayed the same "
              f"and {outcomes.losses:,} got worse." for outcomes, noun in ((difference.documents, "document"), (difference.pages, unit))]
+    if difference.smallest is None:  # one document: chance has nothing to deal
+        return " ".join(parts)
     few = " With so few documents the interval tends to be too narrow." if len(comparison.documents) < 10 else ""
-    smallest = ""
-    if difference.smallest is not None:
-        size = points(difference.smallest)[0].lstrip("+")
-        smallest = f" The smallest difference that these documents would show four times in five is about {size} points."
+    size = points(difference.smallest)[0].lstrip("+")
+    smallest = f" The smallest difference that these documents would show four times in five is about {size} points."
     chance = f" If the two read alike, chance would part them this far with {say_p(difference.p_value)} (sign flips by document)."
     return " ".join(parts) + chance + smallest + few
 

@@ -25,12 +25,6 @@ class Inputs(NamedTuple):
     training: Path
 
 
-def find_unit(rows: list[dict]) -> str:
-    """Return what the rows of pages.jsonl are: line, block or page, by their ids (`..._l003`, `..._b003`)."""
-    kinds = {"page" if row["line"] is None else "block" if row["page_id"].rpartition("_")[2].startswith("b") else "line" for row in rows}
-    return kinds.pop() if len(kinds) == 1 else "page"
-
-
 def read_losses(folder: Path) -> list[tuple[int, float]]:
     """Return steps and training losses that train logged; none where there was no training."""
     import csv
@@ -50,17 +44,15 @@ def compare(inputs: Inputs, outputs, params, evaluated: dict) -> list[str]:
     from ocrtune.comparison import compare_readers
     from ocrtune.comparison_files import write_comparison
     from ocrtune.leaks import find_leaks
-    from ocrtune.rows import index_rows, iterate_rows
     from ocrtune.scored_readers import check_readers, find_readers, index_references, read_reader
-    from ocrtune.verdict import say_verdict
+    from ocrtune.verdict import find_unit, say_verdict
 
     readers = [read_reader(inputs.scores, name) for name in find_readers(inputs.scores, params, list(evaluated["readers"]))]
     check_readers(readers)
     tested, least = inputs.splits / f"{evaluated['split']}.jsonl", params.gate.max_likeness
     rows = index_references(tested, evaluated["top_k"], readers[0])
     comparison = compare_readers(readers, params, find_leaks(tested, [inputs.train, inputs.val], least) if least else [])
-    known = index_rows(iterate_rows(inputs.pages / "pages.jsonl", ("page_id", "line")), source=f"{inputs.pages}/pages.jsonl")
-    unit = find_unit([known.get(page_id, {"line": None}) for page_id in rows])
+    unit = find_unit(rows)
     rows = {page_id: row | {"image": inputs.splits / row["image"]} for page_id, row in rows.items()}
     predictions = tuple(inputs.predictions / f"{reader.name}.jsonl" for reader in readers[:2])
     write_comparison(comparison, rows, predictions, outputs, unit, params.worst, read_losses(inputs.training))
@@ -69,7 +61,7 @@ def compare(inputs: Inputs, outputs, params, evaluated: dict) -> list[str]:
 
 
 def main(
-    pages: Annotated[Path, typer.Argument(help="folder of pages.jsonl and images")],
+    pages: Annotated[Path, typer.Argument(help="folder of the images that the rows name")],
     splits: Annotated[Path, typer.Argument(help="folder of the split's .jsonl")],
     train: Annotated[Path, typer.Argument(help="rows that the student learnt from")],
     val: Annotated[Path, typer.Argument(help="rows that its weights were chosen by")],

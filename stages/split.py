@@ -3,10 +3,14 @@
     python -m stages.split data/pages data/labels data/gold.jsonl data/splits
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+LACK = {"train": "there is nothing to learn from", "val": "nothing tells train which weights read best, so it keeps the last",
+        "test": "evaluate has nothing to score"}
 
 
 def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
@@ -46,6 +50,9 @@ def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
         write_rows(splits / f"{name}.jsonl", part)
         documents, gold_rows = {row["doc_id"] for row in part}, sum(row["origin"] == "gold" for row in part)
         print(f"  {name}: {len(part)} examples of {len(documents)} documents, {gold_rows} gold")
+        if not part:
+            print(f"split: warning: no document fell to {name}: {LACK[name]}; add documents, or change the shares or salt of `split`",
+                  file=sys.stderr)
     if len(golden) < len(checked):
         print(f"  {gold}: {len(checked) - len(golden)} of {len(checked)} rows belong to no image of {pages}: "
               "rendered otherwise now (dpi, unit, format), or gone")

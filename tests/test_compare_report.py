@@ -8,7 +8,7 @@ from compared import NO_GATE, PICTURES, Scored
 from lxml import html
 from PIL import Image
 
-from stages.compare import find_unit
+from ocrtune.verdict import find_unit
 
 
 def test_pictures_hold_no_clock_and_no_version(scored):
@@ -103,10 +103,9 @@ def test_bars_of_the_histogram(cer, name):
 
 
 def test_units_by_page_id():
-    def unit(page_id, line):
-        return find_unit([{"page_id": page_id, "line": line}])
-
-    assert (unit("balance-1_p1", None), unit("b_p1_l001", 1), unit("l_p1_b001", 1)) == ("page", "line", "block")
+    for page_ids, unit in ((["balance-1_p1"], "page"), (["b_p1_l001", "b_p12_l1000"], "line"), (["l_p1_b001"], "block"),
+                           (["a_p1", "a_p1_l001"], "page"), (["a_letter"], "page"), ([], "page")):
+        assert find_unit(page_ids) == unit
 
 
 def test_confusion_labels_are_drawable():

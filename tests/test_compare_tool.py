@@ -6,7 +6,7 @@ import re
 import pytest
 
 from ocrtune.rows import RowError, read_rows, write_rows
-from tools.compare import compare, find_unit, name_files
+from tools.compare import compare, name_files
 
 
 @pytest.fixture
@@ -58,7 +58,3 @@ def test_names(tmp_path):
                            ([tmp_path / "canary.jsonl", tmp_path / "x.jsonl"], "can't be called 'canary'")):
         with pytest.raises(ValueError, match=message):
             name_files(files)
-
-
-def test_units():
-    assert [find_unit(ids) for ids in (["a_p1_l001"], ["a_p1_b2", "a_p2_b1"], ["a_p1", "a_p1_l1"], [])] == ["line", "block", "page", "page"]

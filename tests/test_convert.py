@@ -38,6 +38,15 @@ def run(source: Path, dest: Path, form: str, read_as=None, prompt=None, images=N
     return written, {row.where.rpartition("/")[2].partition(":")[2] or row.where.rpartition("/")[2]: row.reason for row in refused}
 
 
+def test_an_empty_split_keeps_none_of_the_others(folder, capsys):
+    (folder / "splits").mkdir()
+    (folder / "splits/val.jsonl").touch()
+    write_lines(folder / "splits/train.jsonl", [{"image": "../images/a.png", "text": "x"}])
+    assert run(folder / "splits", folder / "out", "messages") == (1, {})
+    assert [path.name for path in (folder / "out").iterdir()] == ["train.jsonl"]
+    assert "val.jsonl is empty and left out" in capsys.readouterr().err
+
+
 def rows_of(path: Path) -> list[dict]:
     text = path.read_text(encoding="utf-8")
     return json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines()]

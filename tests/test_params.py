@@ -40,6 +40,7 @@ def test_all_problems_are_named_at_once_with_what_is_allowed(values):
     values["teachers"]["tesseract"]["page_segmentation"] = 14
     values["evaluate"]["readers"]["tuned"]["reader"]["typo"] = 1
     values["teacher"], values["student"] = "nobody", "huge"
+    values["compare"]["baseline"] = "bass"
     found = problems(values)
     for line in (
         "splitt: unknown section; allowed: ",
@@ -57,9 +58,10 @@ def test_all_problems_are_named_at_once_with_what_is_allowed(values):
         "evaluate.readers.tuned.reader.typo: unknown; allowed here: type",
         "teacher: 'nobody': no such profile; teachers has: api, local, rapidocr, service, tesseract, text-layer",
         "student: 'huge': no such profile; students has: ",
+        "compare.baseline: 'bass': no such profile; evaluate.readers has: base, tuned",
     ):
         assert sum(problem.startswith(line) for problem in found) == 1, (line, found)
-    assert len(found) == 15
+    assert len(found) == 16
 
 
 def test_1e_4_is_a_number_as_dvc_writes_it(values, project):

@@ -63,6 +63,15 @@ def test_documents_of_one_name_are_told_apart(tmp_path):
     assert list(names(documents)) == ["a.pdf", "a.png", "a-2", "b/c", "c.pdf", "c-2", "d/c"]
 
 
+def test_a_name_too_long_for_the_files_that_bear_it_is_cut(tmp_path):
+    alike = "ö" * 120
+    for last in "ab":
+        write(tmp_path / f"in/{alike}{last}.png")
+    found = sorted(names(find_documents([(tmp_path, "")])[0]))
+    assert len({name.rpartition("-")[2] for name in found}) == 2
+    assert all(name.startswith("in/" + "ö" * 90) and len(name.removeprefix("in/").encode()) <= 200 for name in found)
+
+
 def test_only_what_is_asked_for(tmp_path):
     write(tmp_path / "a.pdf", "pdf")
     write(tmp_path / "b.png")

@@ -39,6 +39,14 @@ def fails(capsys) -> str:
     return capsys.readouterr().err
 
 
+def test_a_split_that_gets_no_document_is_told_of(project, capsys):
+    make_corpus(1)
+    main(*FOLDERS)
+    empty = [name for name, rows in dealt().items() if not rows]
+    said = capsys.readouterr().err.splitlines()
+    assert len(empty) == 2 and [f"no document fell to {name}: " in line for name, line in zip(empty, said, strict=True)] == [True, True]
+
+
 def test_every_labelled_page_is_dealt_once_and_documents_stay_whole(project, capsys):
     make_corpus(60)
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}

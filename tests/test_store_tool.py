@@ -133,6 +133,8 @@ def test_labels_and_predictions_are_imported_and_refilled():
     Path("labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert "2 readings in 1 files, 2 of them new" in run("import", "labels.jsonl")
     assert open_store().get(key(1)) == Reading("raw x")
+    Path("notes.txt").write_text("no rows\n")
+    assert "notes.txt: no readings; name files" in run("import", "notes.txt", status=1)
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     subprocess.run([*git, "init", "-q"], check=True)
     for number in (7, 8):

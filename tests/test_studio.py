@@ -135,6 +135,21 @@ def test_a_picture_is_zoomed_moved_and_made_large(page):
     assert viewer.bounding_box()["width"] < 1000
 
 
+def test_each_line_is_shown_in_its_place_when_the_next_lies_on_the_same_page(page):
+    page.goto("/")
+    page.wait_for_selector("#results-detail .viewer.source")
+    choose(page, "#results-order", "document and page")
+    wait_for(page, "#results-list .row", "_l001")
+    places = set()
+    for number in range(5):
+        row = page.locator("#results-list .row").nth(number)
+        row.click()
+        wait_for(page, "#results-detail h3", row.get_attribute("data-pick"))
+        page.wait_for_function("document.querySelector('.viewer.source .box').offsetWidth > 0")
+        places.add(page.get_attribute(".viewer.source", "data-box"))
+    assert len(places) == 5
+
+
 def test_compare_jumps_to_gains_and_back_in_history(page, project):
     page.goto("/compare")
     wait_for(page, "#compare-verdict", "tuned reads better than base")
@@ -159,7 +174,6 @@ def test_review_corrects_by_keys_and_takes_back(page, project):
     wait_for(page, "#review-said", f"{picked}: saved")
     assert [(row["page_id"], row["text"], sorted(row)) for row in project.rows("data/gold.jsonl")] == [
         (picked, EDITED, ["page_id", "sha256", "text"])]
-    page.keyboard.press("Escape")
     second = page.get_attribute("#review-queue .row.picked", "data-pick")
     assert second != picked
     page.keyboard.press("r")

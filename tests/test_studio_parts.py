@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -304,3 +305,14 @@ def test_the_verdict_tells_whether_the_gate_passes(gate, said):
     found["likeness"] = 0.97
     unset = dict.fromkeys(("max_cer_increase", "max_slice_increase", "max_canary_increase", "max_likeness"))
     assert said in say_gate(measure_gate(found, unset | gate))
+
+
+@pytest.mark.parametrize(("change", "said"), [(0.13, "tuned reads the only document worse than base"), (0.0, "as well as base"),
+                                              (-0.13, "tuned reads the only document better than base")])
+def test_one_document_makes_a_verdict_on_itself_alone(tmp_path, change, said):
+    shutil.copy(PARAMS, tmp_path)
+    (tmp_path / "metrics").mkdir()
+    found = {"base": {"cer": 0.2}, "tuned": {"cer": 0.2 + change}, "difference": {"cer": change}, "num_documents": 1, "num_pages": 136}
+    (tmp_path / "metrics/compare.json").write_text(json.dumps(found))
+    told = say_verdict(Project(tmp_path))
+    assert said in told and "; 1 document, 136 pages" in told and "about as well" not in told

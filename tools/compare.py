@@ -30,12 +30,6 @@ def name_files(files: list[Path]) -> dict[str, Path]:
     return dict(zip(names, files, strict=True))
 
 
-def find_unit(page_ids: list[str]) -> str:
-    """Return what the pages are: line or block where all their ids end so (`..._l003`, `..._b003`), else page."""
-    marks = {page_id.rpartition("_")[2][:1] for page_id in page_ids}
-    return {"l": "line", "b": "block"}.get(marks.pop(), "page") if len(marks) == 1 else "page"
-
-
 def compare(files: dict[str, Path], references: Path, out: Path) -> None:
     """Score files of predictions by name against a split's file, and write the comparison into a folder."""
     from ocrtune.comparison import compare_readers
@@ -47,7 +41,7 @@ def compare(files: dict[str, Path], references: Path, out: Path) -> None:
     from ocrtune.reader_scores import Rules
     from ocrtune.rescoring import rescore
     from ocrtune.scored_readers import check_readers, index_references, read_reader
-    from ocrtune.verdict import say_verdict
+    from ocrtune.verdict import find_unit, say_verdict
 
     evaluated, params = load_section("evaluate", EvaluateParams), load_section("compare", CompareParams)
     rules = Rules(find_normalizer(evaluated.normalizer, evaluated.fold).label, evaluated.unit, evaluated.structure)
@@ -60,7 +54,7 @@ def compare(files: dict[str, Path], references: Path, out: Path) -> None:
     rows = {page_id: row | {"image": references.parent / row["image"]}
             for page_id, row in index_references(references, None, readers[0]).items()}
     outputs = Outputs(*(out / f"compare.{kind}" for kind in ("json", "csv", "md", "html")), out / "plots", out / "tables")
-    unit = find_unit(list(rows))
+    unit = find_unit(rows)
     write_comparison(comparison, rows, tuple(list(files.values())[:2]), outputs, unit, params.worst)
     print(f"{say_verdict(comparison, unit)}\nthe report: {outputs.page}")
 

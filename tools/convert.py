@@ -24,6 +24,10 @@ def find_files(source: Path) -> list[Path]:
     if not source.exists():
         raise ValueError(f"{source}: no such file or folder")
     rows = sorted(path for path in source.glob("*.json*") if path.suffix in (".json", ".jsonl") and path.stem != "refused")
+    for path in rows:
+        if not path.stat().st_size:
+            print(f"convert: {path} is empty and left out", file=sys.stderr)
+    rows = [path for path in rows if path.stat().st_size]
     return [source] if source.is_file() else rows or [source]
 
 

@@ -86,19 +86,29 @@ def export_store(path: Path, reader: str | None) -> None:
     print(f"{path}: {count:,} readings")
 
 
+def take_over(store, readings) -> tuple[int, int]:
+    """Put readings (key, reading, identity of its reader) that it lacks into a store; return how many came, and how many were new."""
+    counts = [0, 0]
+    for key, reading, identity in readings:
+        if is_new := not store.holds(key):
+            store.put(key, reading, identity)
+        counts[is_new] += 1
+    store.flush()
+    return sum(counts), counts[True]
+
+
 def import_rows(paths: list[Path]) -> None:
     """Put the readings of rows into the store: those of `export`, of labels.jsonl, of predictions; what it has already stays."""
     from ocrtune.store import open_store
     from ocrtune.tracked_rows import read_file
 
-    store, counts = open_store(), [0, 0]
-    for path in paths:
-        for key, reading, identity in read_file(path):
-            if is_new := not store.holds(key):
-                store.put(key, reading, identity)
-            counts[is_new] += 1
-    store.flush()
-    print(f"{sum(counts):,} readings in {len(paths)} files, {counts[True]:,} of them new")
+    store = open_store()
+    counts = {path: take_over(store, read_file(path)) for path in paths}
+    total, new = (sum(column) for column in zip(*counts.values(), strict=True))
+    print(f"{total:,} readings in {len(paths)} files, {new:,} of them new")
+    without = [str(path) for path, (count, _) in counts.items() if not count]
+    if without:
+        raise ValueError(f"{', '.join(without)}: no readings; name files of `export`, labels or predictions")
 
 
 def refill_store(revs: list[str]) -> None:
@@ -107,13 +117,8 @@ def refill_store(revs: list[str]) -> None:
     from ocrtune.tracked_rows import tracked_readings
     from ocrtune.workspace import main_root
 
-    store, counts = open_store(), [0, 0]
-    for key, reading, identity in tracked_readings(main_root(), revs or [None, "HEAD"]):
-        if is_new := not store.holds(key):
-            store.put(key, reading, identity)
-        counts[is_new] += 1
-    store.flush()
-    print(f"{sum(counts):,} readings in the rows of {', '.join(revs) or 'the workspace and HEAD'}, {counts[True]:,} of them new")
+    total, new = take_over(open_store(), tracked_readings(main_root(), revs or [None, "HEAD"]))
+    print(f"{total:,} readings in the rows of {', '.join(revs) or 'the workspace and HEAD'}, {new:,} of them new")
 
 
 def prune_store(keep_revs: list[str], older_than: float | None, reader: str | None, dry_run: bool) -> None:

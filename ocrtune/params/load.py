@@ -105,6 +105,13 @@ def follow(schema: Any, location: tuple) -> tuple[list[str], Any]:
     return keys, schema
 
 
+def look_up(values: Any, place: str) -> Any:
+    """Return what stands at a place such as `train.lora.r`; None where nothing does."""
+    for step in place.split("."):
+        values = values.get(step) if isinstance(values, dict) else None
+    return values
+
+
 def problems(values: dict[str, Any]) -> list[str]:
     """Return every problem of the whole file."""
     from pydantic import TypeAdapter
@@ -118,11 +125,10 @@ def problems(values: dict[str, Any]) -> list[str]:
                 TypeAdapter(schema).validate_python(values[name])
             except ValidationError as errors:
                 found += [describe(name, error, schema) for error in errors.errors(include_url=False)]
-    for place, profiles in (("student", "students"), ("teacher", "teachers"), ("teacher_label.second_teacher", "teachers")):
-        names = sorted(map(str, values[profiles])) if isinstance(values.get(profiles), dict) else []
-        chosen = values
-        for step in place.split("."):
-            chosen = chosen.get(step) if isinstance(chosen, dict) else None
+    for place, profiles in (("student", "students"), ("teacher", "teachers"), ("teacher_label.second_teacher", "teachers"),
+                            ("compare.baseline", "evaluate.readers"), ("compare.candidate", "evaluate.readers")):
+        chosen, offered = look_up(values, place), look_up(values, profiles)
+        names = sorted(map(str, offered)) if isinstance(offered, dict) else []
         if isinstance(chosen, str) and chosen not in names:
             found.append(f"{place}: {chosen!r}: no such profile; {profiles} has: {', '.join(names)}")
     return found
@@ -134,10 +140,7 @@ def load_section(name: str, schema: type[Section], values: dict[str, Any] | None
     found = problems(values)
     if found:
         raise ParamsError("params.yaml has problems:\n" + "\n".join(f"  {line}" for line in found))
-    section = values
-    for step in name.split("."):
-        section = section[step]
-    return schema.model_validate(section)
+    return schema.model_validate(look_up(values, name))
 
 
 def report_errors(*kinds: type[Exception]):

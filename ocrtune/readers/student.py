@@ -18,12 +18,6 @@ from ocrtune.vlm import generate_texts, load_model, load_processor, open_image, 
 WINDOW = 16  # batches of pages that are sorted by shape together: those of one shape waste no padding
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def image_shape(path: Path) -> float:
     """Return an image's width in heights; 0 of one that can't be opened, as reading it will tell."""
     from PIL import Image
@@ -51,7 +45,7 @@ class StudentReader:
             "dtype": profile.dtype, "max_new_tokens": profile.max_new_tokens,
             **({"repeat_guard": profile.repeat_guard.model_dump()} if profile.repeat_guard else {}),
             **({"load_in_4bit": True} if in_4bit else {}),
-            **({"adapter": file_digest(folder / ADAPTER)} if is_adapter(folder) else {}),
+            **({"adapter": hashlib.sha256((folder / ADAPTER).read_bytes()).hexdigest()} if is_adapter(folder) else {}),
         }
 
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:

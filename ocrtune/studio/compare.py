@@ -75,7 +75,7 @@ def lay_out() -> SimpleNamespace:
     with gr.Row():
         names = gr.Dropdown([], multiselect=True, label="readers: the first is what the last is compared with", scale=5,
                             elem_id="compare-names")
-        order = gr.Dropdown(list(ORDERS), value=ORDERS[0], label="order", scale=2, elem_id="compare-order")
+        order = gr.Dropdown(list(ORDERS), value=ORDERS[0], label="order", scale=2, min_width=190, elem_id="compare-order")
         kind = gr.Dropdown(list(KINDS), value=ANY, label="pages", scale=1)
         document = gr.Dropdown([ANY], value=ANY, label="document", scale=2)
         search = gr.Textbox(label="search (/)", placeholder="in texts and names", scale=2, elem_classes=["key-slash"])

@@ -2,13 +2,13 @@
 
 import json
 
-from ocrtune.gate import LIKENESS, Bound
+from ocrtune.gate import LIKENESS, Bound, judge
 from ocrtune.studio.fragments import notice, percent
 from ocrtune.studio.marked_edits import show
 from ocrtune.studio.params_file import read_params
 from ocrtune.studio.project import Project
 from ocrtune.summaries import plain_rates
-from ocrtune.verdict import points
+from ocrtune.verdict import count, points
 
 GATE = {"max_cer_increase": "all pages", "max_slice_increase": "the slice that fared worst", "max_canary_increase": "clean print",
         LIKENESS: "no leaks"}
@@ -17,13 +17,9 @@ STALE = "metrics/compare.json: not a report of stage compare with params.yaml as
 
 def measure_gate(found: dict, gate: dict[str, float | None]) -> list[Bound]:
     """Return the bounds that params set, beside what compare.json says was measured, as stage compare judges them."""
-    overall = plain_rates(found["difference"])["cer"]
     slices = [(plain_rates(rates)["cer"], name) for name, rates in (found.get("slices") or {}).items()]
-    worst = max(slices, key=lambda measured: measured[0], default=(overall, "there are no slices: all pages"))
-    measured = {"max_cer_increase": (overall, ""), "max_slice_increase": worst,
-                "max_canary_increase": ((found.get("canary") or {}).get("increase"), ""),
-                LIKENESS: (found.get("likeness"), "")}
-    return [Bound(key, increase, gate[key], where) for key, (increase, where) in measured.items() if gate.get(key) is not None]
+    return judge(plain_rates(found["difference"])["cer"], slices, (found.get("canary") or {}).get("increase"),
+                 (found.get("likeness"), ""), gate)
 
 
 def say_gate(bounds: list[Bound]) -> str:
@@ -61,13 +57,15 @@ def say_verdict(project: Project) -> str:
     except (ValueError, KeyError, TypeError, AttributeError):
         return notice(STALE, "bad")
     change, interval, is_clear = points(difference["cer"])[0], "", False
-    if "cer_low" in difference:
+    is_better = difference["cer"] < 0
+    verb = f"reads the only document {'better than' if is_better else 'worse than' if difference['cer'] else 'as well as'}"
+    if "cer_low" in difference:  # two documents or more
         change, low, high = points(difference["cer"], difference["cer_low"], difference["cer_high"])
         interval = f", {100 * params.get('confidence', 0.95):g} % interval {low} to {high} points"
         is_clear = difference["cer_low"] > 0 or difference["cer_high"] < 0
-    verb = ("reads better than" if difference["cer"] < 0 else "reads worse than") if is_clear else "reads about as well as"
+        verb = ("reads better than" if is_better else "reads worse than") if is_clear else "reads about as well as"
     has_failed = any(not bound.has_passed for bound in bounds)
-    kind = "bad" if has_failed or (is_clear and difference["cer"] > 0) else "good" if is_clear else "info"
+    kind = "bad" if has_failed or (is_clear and not is_better) else "good" if is_clear else "info"
     return (f'<div class="notice {kind}"><b>{show(names[1])} {verb} {show(names[0])}</b>: {score} {percent(before)} → {percent(after)} '
-            f'({change} points{interval}; {found.get("num_documents", "?")} documents, {found.get("num_pages", 0):,} pages). '
+            f'({change} points{interval}; {count(found.get("num_documents", 0), "document")}, {count(found.get("num_pages", 0), "page")}). '
             f'{say_gate(bounds)} <span class="quiet">metrics/compare.json, the pipeline\'s last run</span></div>')

@@ -46,6 +46,10 @@
   document.addEventListener('error', event => {
     if (event.target.closest && event.target.closest('.viewer, .thumb')) event.target.replaceWith('the picture is gone: reload this page');
   }, true);
+  // Where the next line lies on the same page, its picture's elements are kept and written over: nothing loads, and its place is lost.
+  new MutationObserver(() => document.querySelectorAll('.viewer').forEach(viewer => {
+    if (viewer.querySelector('img')?.complete && !viewer.querySelector('.stage').style.transform) fit(viewer);
+  })).observe(document, {subtree: true, childList: true, attributes: true, attributeFilter: ['style', 'data-box']});
   window.addEventListener('resize', () => document.querySelectorAll('.viewer').forEach(fit));
 
   document.addEventListener('wheel', event => {
@@ -127,6 +131,8 @@
     if (!target) return;
     event.preventDefault();
     const field = target.querySelector('textarea, input');
-    if (field) { field.focus(); if (name === '/') field.select(); } else target.click();
+    if (field) { field.focus(); if (name === '/') field.select(); return; }
+    target.click();
+    if (typing) event.target.blur();  // what is typed next is a key again, not a letter in the next text
   });
 })();
