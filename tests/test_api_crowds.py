@@ -15,7 +15,7 @@ from ocrtune.reading import Reading
 
 @pytest.mark.parametrize("allowed", [1, 3])
 def test_so_many_requests_are_in_flight_and_no_more(server, pages, allowed):
-    server.delay_s = 0.1
+    server.delay_s = 0.25
     assert len(read(api(server, request={"concurrent_requests": allowed}), pages[:6])) == 6
     assert server.busiest == allowed
 
