@@ -1,9 +1,10 @@
 """Let one reader read the pages of a split and score it, page by page; clean print too, to see what was forgotten.
 
     python -m stages.evaluate tuned models/merged data/documents data/pages data/splits data/canary \\
-        data/predictions/tuned.jsonl metrics/evaluate/tuned.json metrics/evaluate/tuned.csv
+        data/predictions/tuned.jsonl data/predictions/canary/tuned.jsonl metrics/evaluate/tuned.json metrics/evaluate/tuned.csv
 
-The pages are those of `<split>.jsonl` in the folder of splits (params.yaml, evaluate.folder and evaluate.split).
+The pages are those of `<split>.jsonl` in the folder of splits (params.yaml, evaluate.folder and evaluate.split). What was read of
+clean print is kept, too: with its rows the readings travel, and nobody else pays for them.
 """
 
 from pathlib import Path
@@ -19,6 +20,15 @@ class Inputs(NamedTuple):
     pages: Path
     splits: Path
     canary: Path
+
+
+class Outputs(NamedTuple):
+    """The files that evaluate writes: rows of the split's pages and of clean print, figures, and scores page by page."""
+
+    predictions: Path
+    clean: Path
+    summary: Path
+    scores: Path
 
 
 def open_evaluated(name: str, model: Path, params):
@@ -57,7 +67,7 @@ def read_and_score(title: str, reader, profile, pages: list, rows: list[dict], r
     return scores, scored, predictions
 
 
-def evaluate(name: str, model: Path, inputs: Inputs, predictions: Path, summary: Path, scores: Path) -> None:
+def evaluate(name: str, model: Path, inputs: Inputs, outputs: Outputs) -> None:
     """Write a reader's predictions, its scores a page and their summary."""
     from ocrtune.evaluated_pages import read_canary, read_evaluated
     from ocrtune.normalizers import find_normalizer
@@ -75,14 +85,15 @@ def evaluate(name: str, model: Path, inputs: Inputs, predictions: Path, summary:
     clean, clean_pages = read_canary(inputs.canary)
 
     totals, scored, texts = read_and_score(name, reader, profile, pages, rows, rules)
-    write_rows(predictions, texts.values())
-    write_scores_csv(scores, scored)
-    remembered, *_ = read_and_score(f"{name} on clean print", reader, profile, clean_pages, clean, rules._replace(has_structure=False))
+    write_rows(outputs.predictions, texts.values())
+    write_scores_csv(outputs.scores, scored)
+    remembered, _, kept = read_and_score(f"{name} on clean print", reader, profile, clean_pages, clean, rules._replace(has_structure=False))
+    write_rows(outputs.clean, kept.values())
     applied = getattr(profile, "postprocess", "default")
     figures = {"reader": name, "split": params.split, "top_k": params.top_k, "postprocess": f"{applied}@{VERSIONS[applied]}",
                **totals.figures(params.confusions),
                "canary": {"num_lines": len(clean), **({"cer": round(remembered.totals.pool()["cer"], 6)} if clean else {})}}
-    write_json(summary, figures)
+    write_json(outputs.summary, figures)
     check_counts(f"evaluate {name}", len(rows), len(scored), 0)
     pooled = totals.totals.pool()
     against = ", ".join(f"{number} {origin}" for origin, number in figures["origins"].items())
@@ -99,6 +110,7 @@ def main(
     splits: Annotated[Path, typer.Argument(help="folder of the split's .jsonl")],
     canary: Annotated[Path, typer.Argument(help="folder of canary.jsonl: clean print")],
     predictions: Annotated[Path, typer.Argument(help="file to write predictions to")],
+    clean: Annotated[Path, typer.Argument(help="file to write predictions of clean print to")],
     summary: Annotated[Path, typer.Argument(help="JSON file to write figures to")],
     scores: Annotated[Path, typer.Argument(help="CSV file to write a row a page to")],
 ) -> None:
@@ -106,7 +118,7 @@ def main(
     from ocrtune.params.load import report_errors
 
     with report_errors():
-        evaluate(name, model, Inputs(documents, pages, splits, canary), predictions, summary, scores)
+        evaluate(name, model, Inputs(documents, pages, splits, canary), Outputs(predictions, clean, summary, scores))
 
 
 if __name__ == "__main__":

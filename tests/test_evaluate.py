@@ -12,7 +12,8 @@ from ocrtune.scores_csv import SCORE_COLUMNS, read_scores_csv
 from stages.evaluate import main
 
 FOLDERS = DOCUMENTS, PAGES, SPLITS, CANARY = Path("data/documents"), Path("data/pages"), Path("data/splits"), Path("data/canary")
-OUTS = PREDICTIONS, SUMMARY, SCORES = Path("data/predictions/x.jsonl"), Path("metrics/evaluate/x.json"), Path("metrics/evaluate/x.csv")
+OUTS = PREDICTIONS, CLEAN, SUMMARY, SCORES = tuple(map(Path, (
+    "data/predictions/x.jsonl", "data/predictions/canary/x.jsonl", "metrics/evaluate/x.json", "metrics/evaluate/x.csv")))
 READ = ["abc def", "same", None, "long text"]  # the reader's: what the PDF says
 TRUE = ["abd def", "same", "lost page", "long"]  # the labels
 
@@ -67,6 +68,7 @@ def test_counts_of_each_page_are_those_a_person_counts(corpus, capsys):
     assert all(path.read_bytes() == content for path, content in before.items())
     written = {path for path in Path().rglob("*") if path.is_file()} - before.keys()
     assert {path for path in written if path.parts[0] != ".readings"} == set(OUTS)
+    assert [row["text"] for row in read_rows(CLEAN, ("key", "finish_reason"))] == ["clean", "print"]
 
 
 def test_a_failed_page_is_an_empty_prediction_and_never_skipped(corpus):

@@ -45,6 +45,7 @@ ENDS = {"deepseek-ocr": "<｜end▁of▁sentence｜>", "deepseek-ocr-2": "<｜en
 TEXTS, SIZES = ["ab", "cat 1", "dog", "Zug 22"], [80, 200, 64, 120]
 BASE, ADAPTER, MERGED, PAGES, SPLITS = map(Path, ("models/base", "models/adapter", "models/merged", "data/pages", "data/splits"))
 CANARY, REPORT, DOCUMENTS = Path("data/canary"), Path("metrics/merge.json"), Path("data/documents")
+OUTS = (".jsonl", ".canary.jsonl", ".json", ".csv")  # of a reader that evaluate scores
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_a_family_is_trained_merged_and_reads(corpus):
     assert kept["architectures"] == told["architectures"]
     assert kept["model_type"] == told["model_type"]
     for reader, folder in (("base", BASE), ("tuned", MERGED)):
-        evaluate(reader, folder, DOCUMENTS, PAGES, SPLITS, CANARY, *(Path(f"{reader}.{kind}") for kind in ("jsonl", "json", "csv")))
+        evaluate(reader, folder, DOCUMENTS, PAGES, SPLITS, CANARY, *(Path(f"{reader}{kind}") for kind in OUTS))
         predictions = [json.loads(line) for line in Path(f"{reader}.jsonl").read_text().splitlines()]
         assert {row["finish_reason"] for row in predictions} <= {"stop", "length"}
     with pytest.raises(SystemExit) as done:
@@ -228,6 +229,6 @@ def test_a_family_learns_the_lines_it_is_shown(corpus):
     merge(BASE / family, ADAPTER, PAGES, SPLITS, MERGED, REPORT)
     cer = {}
     for reader, folder in (("base", BASE), ("tuned", MERGED)):
-        evaluate(reader, folder, DOCUMENTS, PAGES, SPLITS, CANARY, *(Path(f"{reader}.{kind}") for kind in ("jsonl", "json", "csv")))
+        evaluate(reader, folder, DOCUMENTS, PAGES, SPLITS, CANARY, *(Path(f"{reader}{kind}") for kind in OUTS))
         cer[reader] = json.loads(Path(f"{reader}.json").read_text())["cer"]
     assert cer["tuned"] < 0.2 < 0.8 < cer["base"], cer

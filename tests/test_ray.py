@@ -169,5 +169,5 @@ def test_labelling_and_predicting_lose_nothing_with_a_node(connected, cluster, s
     connected.params["students"]["tiny"] |= {"batch_size": 4, "max_new_tokens": 50}
     (connected.folder / "metrics/evaluate").mkdir(parents=True)
     words = ("-m", "stages.evaluate", "base", student.parent, "data/documents", "data/pages", "data/splits", "data/canary",
-             "data/predictions/base.jsonl", "metrics/evaluate/base.json", "metrics/evaluate/base.csv")
+             "data/predictions/base.jsonl", "data/predictions/canary/base.jsonl", "metrics/evaluate/base.json", "metrics/evaluate/base.csv")
     run_on_both(connected, cluster, words, ("data/predictions", "metrics/evaluate"), lambda folder: num_kept(folder) > 30)

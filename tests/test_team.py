@@ -86,6 +86,7 @@ def test_3_a_new_document_costs_its_own_pages(people):
     total, read = map(int, re.search(r"base: (\d+) pages, \d+ in the store, (\d+) to read", output).groups())
     assert total == len(test)
     assert read == sum(page_id.startswith("letter") for page_id in test)
+    assert re.search(r"base on clean print: (\d+) pages, \1 in the store, 0 to read", output)  # its readings came along, too
 
 
 def test_4_an_experiment_comes_back_to_the_lead(people):

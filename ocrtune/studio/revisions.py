@@ -1,6 +1,7 @@
 """Predictions of the past: what readers gave in earlier commits and in DVC's experiments."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def predictions_at(root: Path, revision: str) -> dict[str, str]:
         outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
     except (GitError, yaml.YAMLError, KeyError, TypeError, AttributeError):
         return {}
-    return {out["path"]: out.get("md5", "") for out in outs if out["path"].startswith(PREDICTIONS) and out["path"].endswith(".jsonl")}
+    return {out["path"]: out.get("md5", "") for out in outs if re.fullmatch(rf"{PREDICTIONS}[^/]+\.jsonl", out["path"])}
 
 
 def list_sources(project: Project) -> dict[str, Source]:
