@@ -25,6 +25,18 @@ def checkpoint_folder(*inputs: object) -> Path:
     return main_root() / ".checkpoints" / digest
 
 
+def describe_training(params: TrainParams, num_examples: int, num_clean: int, log: Path) -> dict:
+    """Return what a training was, for the record: how many examples, how they were learnt, and the best reading of validation pages.
+
+    `log` is where the curves lie; DVCLive's sums there have the last `step`, and `best_val_cer` at `best_step` where pages were read.
+    """
+    figures = json.loads((log / "metrics.json").read_bytes())
+    return {"examples": num_examples, "clean_print": num_clean, "steps": figures["step"],
+            "examples_a_step": params.per_device_batch_size * params.gradient_accumulation_steps * params.launch.processes,
+            "learning_rate": params.learning_rate, "schedule": params.schedule, "seed": params.seed,
+            **{name: figures[name] for name in ("best_val_cer", "best_step") if name in figures}}
+
+
 def build_trainer_class():
     """Return TRL's SFTTrainer with the loss of transformers' own Trainer.
 

@@ -49,7 +49,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
 
     from ocrtune.contract import CONTRACT, contract_of
     from ocrtune.downloads import fetch_student
-    from ocrtune.finetuning import checkpoint_folder, finetune
+    from ocrtune.finetuning import checkpoint_folder, describe_training, finetune
     from ocrtune.launching import is_first
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.students import StudentProfile
@@ -91,6 +91,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     (adapter / "README.md").unlink(missing_ok=True)  # peft's empty card
     write_json(adapter / CONTRACT, {"student": student, "base_sha256": digest, "mode": params.mode, "method": params.method,
                                     **({"load_in_4bit": True} if params.load_in_4bit else {}),
+                                    "training": describe_training(params, len(rows["train"]) - len(clean), len(clean), log),
                                     **contract_of(profile, load_processor(base, profile))})
     write_rows(log / "refused.jsonl", [{"split": name, **row} for name, fit in fits.items() for row in fit.refused])
     for name, fit in fits.items():
