@@ -311,6 +311,12 @@ def test_only_the_projects_pictures_are_served(page, project):
     assert page.request.get("/", headers={"host": "evil.example"}).status == 403
 
 
+def test_a_taken_port_is_a_message(address, project):
+    words = sys.executable, "-m", "tools.studio", "--server_port", address.rpartition(":")[2]
+    done = subprocess.run(words, cwd=project.folder, env=project.environment, capture_output=True, text=True, timeout=PATIENCE_MS / 1000)
+    assert (done.returncode, done.stdout) == (1, "") and "Address already in use; choose others with --server_name" in done.stderr
+
+
 def test_a_missing_file_is_a_message(page, project):
     hidden = project.folder / "data/splits/test.hidden"
     predictions = project.folder / "data/predictions"

@@ -109,7 +109,8 @@ def report(counts: dict[str, int], refused: list[dict], num_left_out: int, outpu
         page = f", page {row['page']}" if row["page"] else ""
         print(f"  not read: {row['file']}{page}: {row['reason']}", file=sys.stderr)
     if len(refused) > SHOWN:
-        print(f"  and {len(refused) - SHOWN} more", file=sys.stderr)
+        where = "" if output == CONSOLE else f", see {output / 'refused.jsonl'}"
+        print(f"  and {len(refused) - SHOWN} more{where}", file=sys.stderr)
     if counts["cut"]:
         print(f"  {counts['cut']} pages hold a text that was cut off: the reader came to its limit (max_tokens)", file=sys.stderr)
     if num_left_out:

@@ -32,6 +32,8 @@ def main(
         missing = [str(path) for path in places if not path.exists()]
         if missing:
             raise ValueError(f"{', '.join(missing)}: no such file or folder")
+        if not places and not Path("params.yaml").is_file():
+            raise ValueError("params.yaml: no such file; run from the root of the project, or name results with --eval_dir")
         try:
             import gradio  # noqa: F401
 

@@ -1,7 +1,9 @@
 """Put the studio together: pages, pictures and guard in one app that uvicorn serves."""
 
 import os
+import socket
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 from ocrtune.studio.guard import Guard, is_loopback
@@ -53,9 +55,15 @@ def build_app(project: Project, accounts: dict[str, str], is_local: bool, files:
 
 
 def serve(project: Project, host: str, port: int, accounts: dict[str, str], files: tuple[Path | None, Path | None]) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted; an address that can't be had is an `OSError` before anything is built."""
     import uvicorn
 
-    app = build_app(project, accounts, is_loopback(host), files)
-    print(f"ocrtune studio: http://{'localhost' if is_loopback(host) else host}:{port}  (stop: Ctrl+C)", flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        reason = error.strerror.partition(" (")[0]
+        raise OSError(f"{host}, port {port}: {reason}; choose others with --server_name and --server_port") from None
+    with listening, suppress(KeyboardInterrupt):
+        server = uvicorn.Server(uvicorn.Config(build_app(project, accounts, is_loopback(host), files), log_level="warning"))
+        print(f"ocrtune studio: http://{'localhost' if is_loopback(host) else host}:{port}  (stop: Ctrl+C)", flush=True)
+        server.run(sockets=[listening])
