@@ -14,7 +14,7 @@ from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
 from ocrtune.saving import clear_when_full
 from ocrtune.selection import agree, build_selection, spread
-from ocrtune.unsloth_backend import adapt_with_unsloth, load_for_unsloth
+from ocrtune.unsloth_backend import adapt_with_unsloth, leave_unsloth, load_for_unsloth, precision
 from ocrtune.vlm import end_tokens, load_model, load_processor
 from ocrtune.workspace import main_root
 
@@ -37,8 +37,8 @@ def describe_training(params: TrainParams, num_examples: int, num_clean: int, lo
             **{name: figures[name] for name in ("best_val_cer", "best_step") if name in figures}}
 
 
-def build_trainer_class():
-    """Return TRL's SFTTrainer with the loss of transformers' own Trainer.
+def build_trainer_class(on_unsloth: bool = False):
+    """Return TRL's SFTTrainer with the loss of transformers' own Trainer, and that Trainer itself for Unsloth, which rewrites TRL's.
 
     TRL computes it with a fused kernel that wants a GPU (1.15) or moves with TRL's version; the plain
     cross-entropy over completion tokens is the same number everywhere.
@@ -46,7 +46,7 @@ def build_trainer_class():
     from transformers import Trainer
     from trl import SFTTrainer
 
-    class AnswerTrainer(SFTTrainer):
+    class AnswerTrainer(Trainer if on_unsloth else SFTTrainer):
         def _save_checkpoint(self, model, trial):
             with clear_when_full(f"{self.args.output_dir}: step {self.state.global_step}",
                                  "make room and run the same again: it goes on from the last whole checkpoint"):
@@ -110,24 +110,28 @@ def build_progress():
     return StepProgress()
 
 
-def training_arguments(folder: Path, params: TrainParams, evaluate: bool):
-    """Return TRL's settings for these params."""
+def training_arguments(folder: Path, profile: StudentProfile, params: TrainParams, evaluate: bool):
+    """Return the trainer's settings for these params."""
     import torch
+    from transformers import TrainingArguments
     from trl import SFTConfig
 
-    return SFTConfig(
+    common = dict(
         output_dir=str(folder), seed=params.seed, data_seed=params.seed,
         num_train_epochs=params.epochs or 1, max_steps=params.max_steps or -1,
         per_device_train_batch_size=params.per_device_batch_size, per_device_eval_batch_size=params.per_device_batch_size,
-        gradient_accumulation_steps=params.gradient_accumulation_steps, gradient_checkpointing=params.gradient_checkpointing,
+        gradient_accumulation_steps=params.gradient_accumulation_steps,
         learning_rate=params.learning_rate, lr_scheduler_type=params.schedule, warmup_steps=params.warmup_steps,
         weight_decay=params.weight_decay, max_grad_norm=params.max_grad_norm,
         train_sampling_strategy="group_by_length", length_column_name="length",
         logging_steps=params.logging_steps, save_steps=params.save_steps, save_total_limit=2,
         eval_strategy="steps" if evaluate else "no", eval_steps=params.eval_steps,
-        use_cpu=not torch.cuda.is_available(), bf16=False, report_to=["wandb"] if params.wandb else [], disable_tqdm=True,
-        remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True}, max_length=None,
+        use_cpu=not torch.cuda.is_available(), report_to=["wandb"] if params.wandb else [], disable_tqdm=True, remove_unused_columns=False,
     )
+    if params.backend == "unsloth":  # gradient checkpointing is in its model
+        return TrainingArguments(**common, **precision(profile, params))
+    return SFTConfig(**common, bf16=False, gradient_checkpointing=params.gradient_checkpointing,
+                     dataset_kwargs={"skip_prepare_dataset": True}, max_length=None)
 
 
 def last_checkpoint(folder: Path) -> str | None:
@@ -196,7 +200,7 @@ def finetune(
                                      for row in fit.kept]) for name, fit in fits.items()}
     adapter = prepare_model(model, params)
     if on_unsloth:
-        model, adapter = adapt_with_unsloth(model, adapter, params), None
+        model = adapt_with_unsloth(model, adapter, params)
     evaluate = params.eval_steps is not None and len(sets["val"]) > 0
     callbacks = [build_logger(log), build_progress()] if is_first() else []
     if params.early_stopping and is_sharded():
@@ -205,10 +209,11 @@ def finetune(
     if params.early_stopping and fits["val"].kept:
         sample = spread(fits["val"].kept, params.early_stopping.num_pages)
         callbacks.append(build_selection(params.early_stopping, processor, profile, sample, images, checkpoints))
-    trainer = build_trainer_class()(
-        model=model, args=training_arguments(checkpoints, params, evaluate), processing_class=processor, peft_config=adapter,
+    trainer = build_trainer_class(on_unsloth)(
+        model=model, args=training_arguments(checkpoints, profile, params, evaluate), processing_class=processor,
         train_dataset=sets["train"], eval_dataset=sets["val"] if evaluate else None,
         data_collator=AnswerCollator(processor, profile.prompt, images, end_tokens(model)[0]), callbacks=callbacks,
+        **({} if on_unsloth else {"peft_config": adapter}),
     )
     for callback in callbacks:
         callback.trainer = trainer
@@ -221,5 +226,7 @@ def finetune(
         print(f"goes on from step {checkpoint.rsplit('-', 1)[1]}", flush=True)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.model.generation_config = generation  # the trainer writes the tokenizer's special tokens into it
+    if on_unsloth:
+        leave_unsloth(trainer.model)
     weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if is_sharded() else None  # all processes must call it
     return trainer.model, fits, weights

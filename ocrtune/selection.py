@@ -24,7 +24,8 @@ def generated_cer(model, processor, profile: StudentProfile, rows: Sequence[dict
         batch = rows[start : start + profile.batch_size]
         texts = generate_texts(model, processor, [open_image(images / row["image"]) for row in batch], profile)
         edits += sum(count_edits(row["text"], text).total for row, (text, _) in zip(batch, texts, strict=True))
-    model.train(training)
+    if training:  # Unsloth's own way back: its generate() has switched gradient checkpointing off
+        getattr(model, "for_training", model.train)()
     return edits / max(1, sum(len(row["text"]) for row in rows))
 
 

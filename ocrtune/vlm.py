@@ -94,19 +94,23 @@ def load_model(folder: Path, profile: StudentProfile, dtype: str | None = None, 
     model, report = builder.from_pretrained(folder, dtype=kind, local_files_only=True, use_safetensors=True,
                                             output_loading_info=True, ignore_mismatched_sizes=True, **more)
     check_loaded(folder, report)
-    finish_model(model, folder, profile)
+    end_first(model, folder, profile)
+    take_any_pixels(model)
     use_packed_attention(model)
     if not in_4bit:  # those are where they belong, and can't be moved
         model.to("cuda" if torch.cuda.is_available() else "cpu")
     return model.eval()
 
 
-def finish_model(model, folder: Path, profile: StudentProfile):
-    """Return the model, told which token ends its answers and to take pixels in any type."""
+def end_first(model, folder: Path, profile: StudentProfile) -> None:
+    """Tell a model which token ends its answers, where the profile says."""
     if profile.end:
         lead_with(model, token_id(folder, profile.end))
+
+
+def take_any_pixels(model) -> None:
+    """Let a model take pixels in any type."""
     model.get_encoder(modality="image").register_forward_pre_hook(match_pixels, with_kwargs=True)
-    return model
 
 
 def match_pixels(tower, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
