@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from ocrtune.findings import Finding
 
 REMOTE_TIMEOUT_S = 30
 CHUNK = 1 << 20
+MOST_NAMED = 20  # damaged files in one command
 
 
 def check_git(folder: Path) -> Finding:
@@ -21,7 +24,7 @@ def check_git(folder: Path) -> Finding:
     done = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True)
     if done.returncode or not (folder / ".dvc").is_dir():
         return Finding("wrong", "git", "no git repository with a commit and a .dvc folder here",
-                       "git clone the project, or: git init && dvc init && git add -A && git commit -m begin")
+                       "git clone the project, or: git init && ./run dvc init && git add -A && git commit -m begin")
     return Finding("fine", "git", f"at commit {done.stdout[:10]}")
 
 
@@ -53,15 +56,16 @@ def needed_hashes(outs: list[dict], cache: Path) -> Iterator[tuple[str, str]]:
             yield from ((f"{out['path']}/{entry['relpath']}", entry["md5"]) for entry in json.loads(listing.read_bytes()))
 
 
-def check_cache(lock: Path, cache: Path, uncached: frozenset[str] = frozenset()) -> list[Finding]:
+def check_cache(lock: Path, cache: Path, uncached: frozenset[str] = frozenset(), has_remote: bool = True) -> list[Finding]:
     """Hash every file of the cache that dvc.lock names, against its name; `uncached` paths are git's."""
     from tqdm import tqdm
 
     outs = [out for out in listed_outs(lock) if out["path"] not in uncached]
+    bring = "./run dvc repro --pull" if has_remote else "./run dvc repro"
     if not outs:
-        return [Finding("note", "cache", "dvc.lock names nothing yet", "dvc repro")]
+        return [Finding("note", "cache", "dvc.lock names nothing yet", "./run dvc repro")]
     absent, damaged, paths = [], {}, dict((md5, path) for path, md5 in needed_hashes(outs, cache))
-    for md5, path in tqdm(paths.items(), desc="cache", unit="file", leave=False, mininterval=2):
+    for md5, path in tqdm(paths.items(), desc="cache", unit="file", leave=False, mininterval=2, disable=None):
         file = cache_file(cache, md5)
         if not file.is_file():
             absent.append(path)
@@ -70,35 +74,61 @@ def check_cache(lock: Path, cache: Path, uncached: frozenset[str] = frozenset())
     found = []
     if damaged:
         path, file = next(iter(damaged.items()))
+        more = "; then look again, for there are more" if len(damaged) > MOST_NAMED else ""
+        files = " ".join(shlex.quote(str(file)) for file in list(damaged.values())[:MOST_NAMED])
         found.append(Finding("wrong", "cache", f"{len(damaged)} files are damaged, the first {file} ({path})",
-                             f"rm -f {' '.join(map(str, list(damaged.values())[:20]))}; then dvc repro --pull, and dvc checkout --force"))
+                             f"rm -f {files} && {bring} && ./run dvc checkout --force{more}"))
     if absent:
-        found.append(Finding("note", "cache", f"{len(absent)} files are not on this machine, the first of {absent[0]}", "dvc repro --pull"))
+        found.append(Finding("note", "cache", f"{len(absent)} files are not on this machine, the first of {absent[0]}", bring))
     return found or [Finding("fine", "cache", f"{len(paths)} files, all whole")]
 
 
 def check_remote(folder: Path) -> Finding:
     """Ask the default remote for something, within a time limit, in a process of its own: some drivers hang."""
-    import sys
-
     # The folder appears with the first push; what it lies in (a bucket, a mounted disk) must be there.
     ask = ("from dvc.repo import Repo\nremote = Repo().cloud.get_remote()\nfs, path = remote.fs, remote.path\n"
            "try:\n    list(fs.ls(path, detail=False))\n"
            "except FileNotFoundError:\n    list(fs.ls(fs.parent(path), detail=False))")
     name = subprocess.run([sys.executable, "-m", "dvc", "config", "core.remote"], cwd=folder, capture_output=True, text=True).stdout.strip()
     if not name:
-        return Finding("note", "remote", "none is set: nothing is shared, and this machine holds the only copy",
-                       "dvc remote add --default team <folder or URL>; see docs/team.md")
+        return Finding("note", "remote", "none is set: nothing is shared, and nobody has a second copy",
+                       "./run dvc remote add --default team FOLDER_OR_URL (docs/team.md)")
     try:
         done = subprocess.run([sys.executable, "-c", ask], cwd=folder, capture_output=True, text=True, timeout=REMOTE_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return Finding("wrong", "remote", f"{name} gives no answer within {REMOTE_TIMEOUT_S} s",
-                       "is the host up, and the network or VPN on? `dvc remote list` shows the URL")
+                       "is the host up, and the network or VPN on? `./run dvc remote list` shows the URL")
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:300]
-        return Finding("wrong", "remote", f"{name} can't be reached: {why}",
-                       "check the URL (`dvc remote list`), the network, and the keys in the environment or .dvc/config.local; docs/team.md")
+        return Finding("wrong", "remote", f"{name} can't be reached: {why}", f"{remedy_for(why)} (`./run dvc remote list` shows the URL)")
     return Finding("fine", "remote", f"{name} answers")
+
+
+def remedy_for(why: str) -> str:
+    """Return what to do about a remote's last words: they tell a key that is missing from a host that is down."""
+    for words, remedy in (
+        (("credential", "accessdenied", "forbidden", "unauthorized", "permission denied", "signature"),
+         "put its keys into the environment or .dvc/config.local, see docs/team.md"),
+        (("no such file or directory",), "is the disk mounted? The folder above the remote must be there"),
+        (("refused", "unreachable", "timed out", "resolve", "name or service", "getaddrinfo", "connect"),
+         "is the host up, and the network or VPN on?"),
+    ):
+        if any(word in why.lower() for word in words):
+            return remedy
+    return "check the URL, the network, and the keys in the environment or .dvc/config.local, see docs/team.md"
+
+
+def check_pushed(folder: Path) -> list[Finding]:
+    """Name what this clone has and its remote lacks: who pulls would run it again."""
+    done = subprocess.run([sys.executable, "-m", "dvc", "status", "--cloud", "--json"], cwd=folder, capture_output=True, text=True)
+    try:
+        new = [path for path, state in json.loads(done.stdout or "{}").items() if state == "new"]
+    except ValueError:
+        return []
+    if done.returncode or not new:
+        return []
+    return [Finding("note", "remote", f"{len(new)} files and folders are not there yet, the first {min(new)}: others would run again "
+                    "what made them", "./run dvc push --run-cache")]
 
 
 def check_keys(values: Mapping[str, Any]) -> list[Finding]:

@@ -8,6 +8,7 @@ from ocrtune.checkpoints import check_whole, read_config, weight_files
 from ocrtune.examples import fit_examples
 from ocrtune.findings import Finding
 from ocrtune.lora_targets import lora_targets
+from ocrtune.machine_checks import hub_token
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
 from ocrtune.vlm import encode_pages, find_model_class, load_processor
@@ -19,18 +20,28 @@ FULL_TRAINING = 4  # weights, gradients and the two moments of AdamW
 LARGEST_ON_CPU = 100_000_000  # parameters: beyond these an epoch takes days
 
 
-def check_files(base: Path, student: str) -> Finding:
-    """Is the base there, whole, and known to git or DVC, so that experiments in folders of their own have it?"""
+def check_files(base: Path, student: str, profile: StudentProfile) -> Finding:
+    """Is the base there, whole, and known to git or DVC, so that clones have the same and need not train again?"""
+    pointer = base.with_name(f"{base.name}.dvc")
+    tracked = subprocess.run(["git", "ls-files", "--error-unmatch", str(base / "config.json")], capture_output=True).returncode == 0
+    if not (base / "config.json").is_file() and not tracked and not pointer.is_file() and profile.repository:
+        token = "" if hub_token() else "export HF_TOKEN=... where the model wants an account; "
+        return Finding("note", "model", f"{base}: not here yet; the first use fetches {profile.repository} at {profile.revision}",
+                       f"{token}./run dvc repro; without a network put the files there")
     try:
         read_config(base)
         for path in weight_files(base):
             check_whole(path)
     except ValueError as error:
-        return Finding("wrong", "model", str(error), f"put the files of {student} into {base}, or choose another student in params.yaml")
-    tracked = subprocess.run(["git", "ls-files", "--error-unmatch", str(base / "config.json")], capture_output=True).returncode == 0
-    if not tracked and not base.with_name(f"{base.name}.dvc").is_file():
-        return Finding("note", "model", f"{base} is known to neither git nor DVC: experiments with --temp or --queue, and others, lack it",
-                       f"dvc add {base} && git add {base}.dvc && git commit -m 'The base model'")
+        if tracked or pointer.is_file():
+            remedy = f"git checkout -- {base}" if tracked else f"./run dvc pull --force {pointer}"
+        else:
+            remedy = f"put the files of {student} into {base}, or choose another student in params.yaml"
+        return Finding("wrong", "model", str(error), remedy)
+    if not tracked and not pointer.is_file():
+        return Finding("note", "model", f"{base} is known to neither git nor DVC: a clone without it would train again",
+                       f"git rm -rq --cached --ignore-unmatch {base} && ./run dvc add {base} && git add {base.parent} && "
+                       "git commit -m 'The base model'")
     return Finding("fine", "model", f"{base} is whole")
 
 
@@ -100,7 +111,8 @@ def check_lengths(base: Path, profile: StudentProfile, rows: list[dict], images:
         worst = fit.refused[0]
         return Finding("wrong" if not fit.kept else "note", "lengths",
                        f"{len(fit.refused)} of {len(rows)} examples can't be learnt, the first {worst['page_id']}: {worst['reason']}",
-                       "set train.too_long: shorten, a smaller pdf2img.dpi, unit: line, or a larger train.max_length")
+                       f"in params.yaml: {'a larger train.max_length, ' if limit < held else ''}train.too_long: shorten, a smaller "
+                       "pdf2img.dpi, or pdf2img.unit: line")
     return Finding("fine", "lengths", fit.report(limit))
 
 

@@ -3,14 +3,17 @@
 import copy
 import hashlib
 import shutil
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import draw_line
 
-from ocrtune.clone_checks import check_cache, check_git, check_keys, check_remote
+from ocrtune.clone_checks import check_cache, check_git, check_keys, check_pushed, check_remote
+from ocrtune.machine_checks import check_disk, check_packages, check_readers
 from ocrtune.model_checks import GIB, check_files, check_lengths, check_memory, check_prompt, check_targets, count_parameters
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
@@ -96,11 +99,91 @@ def test_keys_that_are_not_set_are_named_and_never_shown(monkeypatch):
 
 
 def test_models_absent_torn_or_unknown_to_git(student, tmp_path):
-    assert check_files(tmp_path / "models/base/none", "none").level == "wrong"
-    assert check_files(student, "tiny").level == "note"  # no git, no DVC: experiments would not have it
+    assert check_files(tmp_path / "models/base/none", "none", PROFILE).level == "wrong"
+    finding = check_files(tmp_path / "models/base/none", "none", PROFILE.model_copy(update={"repository": "a/b", "revision": "c0"}))
+    assert (finding.level, "a/b at c0" in finding.text, "HF_TOKEN" in finding.remedy) == ("note", True, True)
+    assert check_files(student, "tiny", PROFILE).level == "note"  # no git, no DVC: clones would not have it
     weights = student / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
-    assert "torn or damaged" in check_files(student, "tiny").text
+    assert "torn or damaged" in check_files(student, "tiny", PROFILE).text
+
+
+def type_it(remedy: str) -> None:
+    """Run a remedy as a person would, with `./run` for the environment's commands."""
+    done = subprocess.run(remedy.replace("./run ", ""), shell=True, capture_output=True, text=True)
+    assert done.returncode == 0, f"{remedy}\n{done.stdout}{done.stderr}"
+
+
+@pytest.fixture
+def clone(project, student, monkeypatch):
+    """Return a project in git and DVC whose one out is in a remote; the student's card alone is git's."""
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.setenv(name, "t@example.org")
+    (student / "README.md").write_text("# tiny")
+    Path("in.txt").write_text("word")
+    Path("dvc.yaml").write_text("stages: {copy: {cmd: mkdir out && cp in.txt out/a, deps: [in.txt], outs: [out]}}")
+    type_it("git init -q && dvc init -q && dvc remote add -q -d team remote && git add in.txt .dvc dvc.yaml models/base/tiny/README.md && "
+            "git commit -qm x && dvc repro -q")
+    return project
+
+
+def test_what_is_not_pushed_is_seen_and_the_remedy_pushes_it(clone):
+    (finding,) = check_pushed(Path())
+    assert (finding.level, "the first out" in finding.text) == ("note", True)
+    type_it(finding.remedy)
+    assert check_pushed(Path()) == []
+
+
+def test_the_remedy_of_a_damaged_cache_mends_it(clone):
+    type_it("dvc push -q --run-cache")
+    files = [path for path in Path(".dvc/cache/files/md5").rglob("*") if path.is_file()]
+    for file in files:
+        file.chmod(0o644)
+        file.write_text("torn")
+    cache = Path(".dvc/cache")
+    for _ in range(2):  # the folder's list first, then the files that it names
+        (finding, *_) = check_cache(Path("dvc.lock"), cache)
+        if finding.level == "wrong":
+            type_it(finding.remedy)
+    assert [finding.level for finding in check_cache(Path("dvc.lock"), cache)] == ["fine"]
+
+
+def test_the_remedy_of_a_model_that_git_lacks_gives_it_to_dvc(clone):
+    base = Path("models/base/tiny")
+    finding = check_files(base, "tiny", PROFILE)
+    assert "would train again" in finding.text
+    type_it(finding.remedy)
+    assert check_files(base, "tiny", PROFILE).level == "fine"
+    type_it("dvc push -q")
+    (base / "model.safetensors").unlink()
+    finding = check_files(base, "tiny", PROFILE)
+    assert finding.level == "wrong"
+    type_it(finding.remedy)
+    assert check_files(base, "tiny", PROFILE).level == "fine"
+
+
+def test_readers_packages_and_room(project, monkeypatch):
+    values = copy.deepcopy(PARAMS)
+    assert check_readers(values) == check_packages(values) == []
+    monkeypatch.setenv("PATH", "/nowhere")
+    values["teacher"] = "tesseract"
+    values["teachers"]["api"]["base_url"] = "http://127.0.0.1:9/v1"
+    values["evaluate"]["readers"]["rival"] = {"model": "uv.lock", "reader": values["teachers"]["api"]}
+    engine, server = check_readers(values)
+    assert (engine.level, "no `tesseract` on the path" in engine.text, "apt install" in engine.remedy) == ("wrong", True, True)
+    assert (server.level, "evaluate.readers.rival: 127.0.0.1:9 takes no connection" in server.text) == ("note", True)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        values["teachers"]["api"]["base_url"] = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        assert len(check_readers(values)) == 1
+    values["teacher"] = "local"
+    assert "no model in models/base/deepseek-ocr" in check_readers(values)[0].text
+    values["train"] |= {"wandb": True, "backend": "unsloth"}
+    values["executor"] = "ray"
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "path_importer_cache", {})
+    assert {"wandb", "ray"} <= {finding.text.split(": ")[1].split()[0] for finding in check_packages(values) if ": " in finding.text}
+    assert check_disk(Path(), 0).level in ("fine", "note")
+    assert check_disk(Path(), 10**15).level == "note"
 
 
 def test_memory(student):

@@ -1,7 +1,7 @@
 """Say what is missing on this machine or wrong in this project, and what to do about it.
 
     python -m tools.doctor              # everything; exit code 1 where something will fail
-    python -m tools.doctor --quick      # without hashing the cache and laying out the examples
+    python -m tools.doctor --quick      # without hashing the cache, asking what is not pushed, and laying out the examples
 """
 
 from pathlib import Path
@@ -12,8 +12,9 @@ import typer
 
 def examine(quick: bool) -> list:
     """Return all findings, in the order in which to mend them."""
-    from ocrtune.clone_checks import check_cache, check_git, check_keys, check_remote
+    from ocrtune.clone_checks import check_cache, check_git, check_keys, check_pushed, check_remote
     from ocrtune.findings import Finding
+    from ocrtune.machine_checks import check_packages, check_readers
     from ocrtune.params.load import problems, read_params
 
     found = [check_git(Path())]
@@ -22,11 +23,13 @@ def examine(quick: bool) -> list:
     found += [Finding("wrong", "params", problem, "edit params.yaml") for problem in wrong]
     if not wrong:
         found.append(Finding("fine", "params", "every value is possible"))
-        found += check_keys(values)
+        found += [*check_keys(values), *check_packages(values), *check_readers(values)]
     if found[0].level == "fine":
-        found.append(check_remote(Path()))
+        remote = check_remote(Path())
+        found.append(remote)
         if not quick:
-            found += check_cache(Path("dvc.lock"), cache_folder(), uncached_outs(Path("dvc.yaml")))
+            found += check_pushed(Path()) if remote.level == "fine" else []
+            found += check_cache(Path("dvc.lock"), cache_folder(), uncached_outs(Path("dvc.yaml")), remote.level == "fine")
     if not wrong:
         found += examine_student(values, quick)
     return found
@@ -52,6 +55,8 @@ def uncached_outs(pipeline: Path) -> frozenset[str]:
 
 def examine_student(values: dict, quick: bool) -> list:
     """Return the findings about the chosen student."""
+    from ocrtune.checkpoints import weight_files
+    from ocrtune.machine_checks import check_disk
     from ocrtune.model_checks import check_files, check_lengths, check_memory, check_prompt, check_targets, count_parameters, gpu_bytes
     from ocrtune.params.students import StudentProfile
     from ocrtune.params.train import TrainParams
@@ -62,20 +67,23 @@ def examine_student(values: dict, quick: bool) -> list:
     base, splits = Path("models/base") / student, Path("data/splits")
     profile = StudentProfile.model_validate(values["students"][student])
     params = TrainParams.model_validate(values["train"])
-    found = [check_files(base, student)]
-    if found[0].level == "wrong":
-        return found
+    found = [check_files(base, student, profile)]
+    is_here = (base / "config.json").is_file()
+    if found[0].level == "wrong" or not is_here:
+        return [*found, check_disk(Path(), 0)]
+    found.append(check_disk(Path(), sum(path.stat().st_size for path in weight_files(base))))
     quiet_libraries()
     found += [check_memory(count_parameters(base), profile, params, gpu_bytes()), check_prompt(base, profile),
               check_targets(base, profile, params)]
-    if found[2].level == "fine" and not quick and (splits / "train.jsonl").is_file():
+    if found[3].level == "fine" and not quick and (splits / "train.jsonl").is_file():
         rows = read_rows(splits / "train.jsonl", ("page_id", "image", "text"))
         found.append(check_lengths(base, profile, rows, splits, params.max_length))
     return found
 
 
 def main(
-    quick: Annotated[bool, typer.Option("--quick", help="leave out what takes long: the cache's hashes and the examples' lengths")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="leave out what takes long: the cache's hashes, what is not pushed, "
+                                        "the examples' lengths")] = False,
 ) -> None:
     """Say what is missing on this machine or wrong in this project, and what to do about it."""
     from ocrtune.params.load import report_errors
