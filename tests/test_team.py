@@ -34,8 +34,8 @@ def people(tmp_path_factory, built_student):
     lead.folder.mkdir()
     member.folder.mkdir()
     make_small_project(lead.folder, built_student)
-    places = {"./run dvc": "dvc", "git@example.org:team/documents.git": str(root / "origin.git"), "/mnt/team/ocrtune": str(root / "remote"),
-              "/srv/ocrtune/cache": str(root / "cache"), "~/scans": str(root / "scans")}
+    places = {"./run ": "", "git@example.org:team/documents.git": str(root / "origin.git"), "/mnt/team/ocrtune": str(root / "remote"),
+              "/srv/ocrtune/cache": str(root / "cache"), "~/scans": str(root / "scans"), "/tmp/tuned": str(root / "tuned")}
     (root / "scans").mkdir()
     shutil.copy(sorted((ROOT / "data/site/notices").glob("*.pdf"))[0], root / "scans/letter.pdf")
     lead.run(f"git init -q && dvc init -q && git add -A && git commit -qm begin && git init -q --bare {root}/origin.git"
@@ -59,7 +59,7 @@ def run_block(people, number: int) -> str:
 def test_the_page_has_these_blocks():
     assert [(title[:1], who) for title, who, _ in blocks()] == [
         ("1", "lead"), ("2", "member"), ("3", "member"), ("4", "member"), ("4", "lead"), ("4", "lead"), ("5", "member"), ("6", "lead"),
-        ("6", "lead")]
+        ("6", "lead"), ("7", "lead"), ("8", "lead")]
     assert len(re.findall("^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE)) == 2 * len(blocks())
 
 
@@ -139,3 +139,24 @@ def test_6_queued_experiments_run_side_by_side(people):
         time.sleep(2)
     lead.run("dvc queue stop", ok=None)
     assert {"draws-200", "draws-300"} <= set(lead.run("dvc exp list --name-only").split())
+
+
+def test_7_weights_that_git_does_not_keep_travel_with_the_rest(people):
+    lead, _, places = people
+    lead.run("git checkout -q . && git pull -q --rebase && mkdir -p models/base/qwen3-vl && echo card > models/base/qwen3-vl/README.md"
+             " && git add -f models/base/qwen3-vl && git commit -qm card && echo weights > models/base/qwen3-vl/model.safetensors")
+    run_block(people, 9)
+    assert lead.run("git status --short models") == ""
+    Path(places["/tmp/tuned"]).parent.joinpath("third").mkdir()
+    third = Person(Path(places["/tmp/tuned"]).parent / "third", Path(places["/tmp/tuned"]).parent / "home_third")
+    third.clone(Path(places["git@example.org:team/documents.git"]))
+    third.run("dvc pull models/base/qwen3-vl.dvc")
+    assert (third.folder / "models/base/qwen3-vl/model.safetensors").read_text() == "weights\n"
+
+
+def test_8_a_version_is_fetched_by_name(people):
+    lead, _, places = people
+    run_block(people, 10)
+    assert "tuned@v1.0.0" in lead.run("git ls-remote --tags origin")
+    assert (Path(places["/tmp/tuned"]) / "model.safetensors").is_file()
+    assert "fine-tuned" in (Path(places["/tmp/tuned"]) / "README.md").read_text(encoding="utf-8")
