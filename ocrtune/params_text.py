@@ -32,3 +32,28 @@ def change_values(text: str, changes: Mapping[str, Scalar]) -> str | None:
     for path, node in sorted(nodes.items(), key=lambda item: -item[1].start_mark.index):
         text = text[: node.start_mark.index] + write_scalar(changes[path]) + text[node.end_mark.index :]
     return text
+
+
+def changed_scalars(before: Mapping, after: Mapping, path: str = "") -> dict[str, Scalar] | None:
+    """Return {dotted path: value} of what differs; None where that is more than single values: keys that came or went, lists."""
+    if before.keys() != after.keys():
+        return None
+    found = {}
+    for key, value in after.items():
+        if isinstance(value, Mapping) and isinstance(before[key], Mapping):
+            below = changed_scalars(before[key], value, f"{path}{key}.")
+            if below is None:
+                return None
+            found |= below
+        elif value != before[key] or type(value) is not type(before[key]):
+            if not isinstance(value, Scalar):
+                return None
+            found[f"{path}{key}"] = value
+    return found
+
+
+def keep_layout(text: str, values: Mapping) -> str | None:
+    """Return a text of params with other values, laid out as it was; None where they differ in more than single values."""
+    changes = changed_scalars(yaml.safe_load(text), values)
+    changed = None if changes is None else change_values(text, changes)
+    return changed if changed and yaml.safe_load(changed) == values else None

@@ -1,11 +1,14 @@
 """A value in the text of params.yaml is changed where it stands, and nothing else is."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ocrtune.params.load import parse_params
-from ocrtune.params_text import change_values
+from ocrtune.params_text import change_values, keep_layout
 
 ROOT = Path(__file__).parents[1]
 TEXT = """# words
@@ -57,3 +60,25 @@ def test_values_as_dvc_writes_them_keep_their_kind():
     assert parse_params("a: no\nb: On\nc: true\nd: False\ne: ~") == {"a": "no", "b": "On", "c": True, "d": False, "e": None}
     assert parse_params("a: 5e-05\nb: 1E+3\nc: -2e3\nd: 0xe1\ne: e5\nf: 1.5e-3") == {
         "a": 5e-05, "b": 1000.0, "c": -2000.0, "d": 0xE1, "e": "e5", "f": 0.0015}
+
+
+@pytest.mark.parametrize("change", [{"train": {"mode": "llm"}}, {"new": 1}])
+def test_other_keys_are_no_matter_of_layout(change):
+    assert keep_layout(TEXT, parse_params(TEXT) | change) is None
+
+
+def test_after_an_experiment_the_file_is_as_people_wrote_it_but_for_its_values(tmp_path):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    subprocess.run("git init -q && git add . && git -c user.name=t -c user.email=t@example.org commit -qm x", shell=True, cwd=tmp_path,
+                   check=True)
+    values = yaml.safe_load(text)
+    values["train"]["lora"]["r"], values["train"]["max_length"] = 8, 300
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")  # any layout
+    command = [sys.executable, "-m", "tools.tidy"]
+    for words in ("2 lines differ", "is that of the last commit"):
+        done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+        assert words in done.stdout, done.stderr
+    tidied = (tmp_path / "params.yaml").read_text(encoding="utf-8")
+    assert parse_params(tidied) == values
+    assert sum(one != two for one, two in zip(text.splitlines(), tidied.splitlines(), strict=True)) == 2
