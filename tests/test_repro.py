@@ -180,7 +180,7 @@ def test_an_experiment_changes_what_hangs_on_its_parameter_alone(project):
     shown = json.loads(project.run("dvc", "exp", "show", "--json"))
     text = json.dumps(shown)
     assert "small" in text
-    assert "evaluate/tuned.json" in text
+    assert "metrics/compare.json" in text
     assert '"cer"' in text
     assert "metrics/compare.json" in project.run("dvc", "metrics", "diff", "--all")
     project.commit()

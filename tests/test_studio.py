@@ -290,8 +290,8 @@ def test_commits_and_experiments_stand_side_by_side(page, project):
     assert len(offered) == 3 and offered[2].startswith("base · ") and offered[2].endswith("first run")  # the rest is as at hand
     shown = next(line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "dvc exp show" in line)
     table = project.run(*shlex.split(shown)[1:], "--md")
-    assert [name.strip(" |").rpartition("tuned.json:")[2] for name in table.splitlines()[0].split(" | ")] == [
-        "Experiment", "cer", "char_f1", "train.mode", "train.lora.r", "train.learning_rate"]
+    assert [name.strip(" |") for name in table.splitlines()[0].split(" | ")] == [
+        "Experiment", "tuned.cer", "tuned.char_f1", "train.mode", "train.lora.r", "train.learning_rate"]
     assert "[asked]" in table
     project.run("git", "checkout", "-q", "--", ".")
     project.run("dvc", "checkout", "-q", "--force")
