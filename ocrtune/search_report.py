@@ -66,6 +66,10 @@ def write_board(study: optuna.Study, folder: Path) -> None:
              f"Character error rate on validation pages, of the step that was kept; {len(rows)} trials. The test split was not read.", "",
              f"| {' | '.join(columns)} |", f"|{'|'.join('--:' if name in right else ':--' for name in columns)}|"]
     lines += [f"| {' | '.join(str(row[name]).replace('|', '&#124;') for name in columns)} |" for row in rows]
+    begun = [experiment_name(study, trial.number) for trial in study.get_trials(deepcopy=False)
+             if "as_it_was" in trial.user_attrs and experiment_name(study, trial.number) in {row["experiment"] for row in rows}]
+    if begun:
+        lines += ["", f"{begun[-1]} has the values of params.yaml as the search found them: what is better than it, the search has gained."]
     pictures = [f"![{caption}]({name})" for name, caption in (("history.png", "History"), ("importance.png", "Importance"))
                 if (folder / name).is_file()]
     write_text(folder / "leaderboard.md", "\n".join([*lines, *([""] if pictures else []), *pictures]) + "\n")
@@ -112,9 +116,10 @@ def draw_importance(study: optuna.Study, shares: dict[str, float]) -> Figure:
     figure = Figure(figsize=(8, 1.2 + 0.35 * len(shares)), layout="constrained")
     axis = figure.subplots()
     names = sorted(shares, key=shares.__getitem__)
+    count = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     bars = axis.barh(names, [shares[name] * 100 for name in names], color=MEDAL)
     axis.bar_label(bars, [f"{shares[name]:.0%}" for name in names], padding=3, fontsize=8)
-    axis.set(title=f"{study.study_name}: what tells good trials from the others", xlabel="share, %")
+    axis.set(title=f"{study.study_name}: what tells good trials from the others ({count} complete)", xlabel="share, %")
     axis.margins(x=0.12)
     return figure
 

@@ -24,6 +24,7 @@ from ocrtune.params.load import Section, describe, parse_params, problems
 
 Scalar = bool | int | float | str | None
 
+SPACES = Path("search")
 SEARCHED = ("train", "student", "students")
 # These say how often training looks at itself, or on which pages: trials that differ there can't be compared.
 HELD = ("train.early_stopping", "train.logging_steps", "train.save_steps", "train.eval_steps", "train.wandb")
@@ -82,8 +83,8 @@ def read_space(path: Path) -> Space:
     try:
         values = parse_params(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        known = ", ".join(sorted(map(str, path.parent.glob("*.yaml")))) or "none"
-        raise ValueError(f"{path}: no such file; spaces there: {known}") from None
+        known = ", ".join(sorted(map(str, SPACES.glob("*.yaml")))) or f"none in {SPACES}/"
+        raise ValueError(f"{path}: no such file; there are: {known}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not YAML: {error}") from None
     try:
@@ -136,6 +137,23 @@ def space_problems(space: Space, params: Mapping[str, Any]) -> list[str]:
     for path, dimension in space.search.items():
         for value in dimension.choices or dimension.range:
             found += [problem for problem in problems(with_values(base, {path: value})) if problem not in held and problem not in found]
+    return found
+
+
+def values_now(space: Space, params: Mapping[str, Any]) -> dict[str, Scalar] | None:
+    """Return what params.yaml has today for each searched parameter; None where the space leaves any of it out."""
+    found = {}
+    for path, dimension in space.search.items():
+        try:
+            value = value_at(params, path)
+        except KeyError:
+            return None
+        inside = (value in dimension.choices if dimension.choices is not None
+                  else isinstance(value, (int, float)) and dimension.range[0] <= value <= dimension.range[1]
+                  and (dimension.step is None or any(abs(value - point) < 1e-9 for point in dimension.grid())))
+        if not inside:
+            return None
+        found[path] = value
     return found
 
 

@@ -6,7 +6,9 @@ import os
 import re
 import socket
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -16,7 +18,7 @@ from ocrtune.search_space import Space, grid_of
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # it becomes part of the names of DVC experiments, which are git references
 HEARTBEAT_S, GRACE_S = 60, 300  # a worker on another machine that was silent for that long is taken for dead
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # a warning of its own is a stopped trial's traceback; we say in a line what failed
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # the heartbeat has been one for years
 
 
@@ -50,14 +52,17 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
         raise ValueError(f"--storage {url.partition('@')[2] or url}: can't be opened: {str(error).splitlines()[0]}") from None
 
 
-def begin_study(name: str, storage: optuna.storages.BaseStorage, space: Space, judged_by: str, sampler, pruner) -> optuna.Study:
+def begin_study(name: str, storage: optuna.storages.BaseStorage, space: Space, judged_by: str, sampler, pruner,
+                first: Mapping[str, Any] | None = None) -> optuna.Study:
     """Return the study of that name, new or continued; a `ValueError` where its trials could not be compared with new ones.
 
-    `judged_by` is a hash of the validation pages.
+    `judged_by` is a hash of the validation pages. A new study begins with the values in `first`, where they are given.
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"--study-name {name!r}: letters, digits, - and _ only: it becomes part of experiments' names")
     study = optuna.create_study(study_name=name, storage=storage, direction="minimize", load_if_exists=True, sampler=sampler, pruner=pruner)
+    if first and "space" not in study.user_attrs:
+        study.enqueue_trial(dict(first), user_attrs={"as_it_was": True})
     facts = {"space": json.loads(space.model_dump_json()), "judged_by": judged_by}
     for fact, value in facts.items():
         known = study.user_attrs.get(fact)

@@ -120,6 +120,7 @@ def test_a_grid_is_searched_by_two_workers_and_its_winner_applied(toy):
     assert rows[0]["val_cer"] == "0.0000"
     assert (toy.folder / "search/first/history.png").read_bytes()[:4] == b"\x89PNG"
     best = rows[0]["experiment"]
+    assert output.count("study first: ") == output.count("leaderboard.md") == output.count("best: ") == 1  # workers leave that to the first
     assert f"best: {best}, CER 0.0000" in output
     assert {row["experiment"] for row in rows} <= set(toy.run("dvc", "exp", "list", "--name-only").split())
 
@@ -141,7 +142,7 @@ def test_a_grid_is_searched_by_two_workers_and_its_winner_applied(toy):
 
 
 def test_a_killed_search_goes_on_where_it_was(toy):
-    space = toy.space("one", {"search": {"train.learning_rate": {"range": [1.0e-3, 3.0e-3]}}})
+    space = toy.space("one", {"search": {"train.learning_rate": {"range": [2.1e-3, 3.0e-3]}}})  # today's 2e-3 is not in it: drawn
     words = ("--study-name", "killed", "--space", space, "--search-mode", "random", "--seed", "3", "--n-trials", "1")
     process = subprocess.Popen([sys.executable, "-m", "tools.search", *words], cwd=toy.folder, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, env=toy.environment | {"TOY_PAUSE": "60"})
@@ -180,6 +181,7 @@ def test_a_search_whose_trials_all_fail_says_why_and_fails(toy):
     space = toy.space("bad", {"search": {"train.learning_rate": {"choices": [0.5]}}})
     output = toy.search("--study-name", "bad", "--space", space, "--n-trials", "3", ok=False)
     assert "the optimizer blew up" in output
+    assert "Trial 0 failed" not in output
     assert "no trial has come to its end yet" in output
     assert "Traceback (most recent call last):\n  File \"<frozen" not in output.split("error:")[-1].split("the end of")[0]
 
@@ -213,7 +215,9 @@ def test_importance_and_the_pruner_need_some_trials(tmp_path):
     (tmp_path / "space.yaml").write_text("search: {train.learning_rate: {range: [0.0, 1.0]}, train.seed: {choices: [1, 2]}}")
     space: Space = read_space(tmp_path / "space.yaml")
     storage = open_storage(f"sqlite:///{tmp_path}/deep/studies.db")
-    study = begin_study("s", storage, space, "pages", build_sampler("bayesian", space, 12, 0), build_pruner(True))
+    today = {"train.learning_rate": 0.5, "train.seed": 2}
+    for _ in range(2):  # the second time it goes on, and begins nothing anew
+        study = begin_study("s", storage, space, "pages", build_sampler("bayesian", space, 12, 0), build_pruner(True), today)
 
     def objective(trial):
         rate, _ = trial.suggest_float("train.learning_rate", 0.0, 1.0), trial.suggest_categorical("train.seed", [1, 2])
@@ -224,6 +228,7 @@ def test_importance_and_the_pruner_need_some_trials(tmp_path):
         return rate
 
     study.optimize(objective, n_trials=12)
+    assert [trial.params == today for trial in study.trials] == [True] + [False] * 11
     rows = board_rows(study)
     assert rows[0]["val_cer"] == f"{min(trial.value for trial in study.trials if trial.value is not None and trial.number != 11):.4f}"
     assert any(row["state"] == "pruned" and row["experiment"] == "s-11" for row in rows)
@@ -231,6 +236,7 @@ def test_importance_and_the_pruner_need_some_trials(tmp_path):
     assert num_taken(study) == 12
     files = write_report(study, tmp_path / "out")
     assert [file.name for file in files] == ["leaderboard.csv", "leaderboard.md", "history.png", "importance.png"]
+    assert "s-0 has the values of params.yaml as the search found them" in (tmp_path / "out/leaderboard.md").read_text(encoding="utf-8")
     first = [file.read_bytes() for file in files]
     assert [file.read_bytes() for file in write_report(study, tmp_path / "out")] == first
     with pytest.raises(ValueError, match="validation pages were others"):

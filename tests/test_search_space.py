@@ -7,7 +7,7 @@ import optuna
 import pytest
 import yaml
 
-from ocrtune.search_space import Dimension, Space, grid_points, overrides, read_space, space_problems, suggest, with_values
+from ocrtune.search_space import Dimension, Space, grid_points, overrides, read_space, space_problems, suggest, values_now, with_values
 
 ROOT = Path(__file__).parents[1]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -67,7 +67,7 @@ def test_a_dimension_that_says_nothing_is_refused(tmp_path, dimension, message):
 
 
 def test_files_that_are_no_spaces(tmp_path):
-    with pytest.raises(ValueError, match=r"absent.yaml: no such file; spaces there: .*none"):
+    with pytest.raises(ValueError, match=r"absent.yaml: no such file; there are: .*search/grid.yaml"):
         read_space(tmp_path / "absent.yaml")
     for text, message in (("a: [", "not YAML"), ("search: {}", "searches nothing"), ("[1]", "has problems"),
                           ("serach: {}", "serach: unknown")):
@@ -110,3 +110,11 @@ def test_overrides_name_what_differs_and_mark_what_is_new():
     assert overrides(params, {"train.lora.r": PARAMS["train"]["lora"]["r"]}) == []
     assert overrides(params, {"train.mode": "llm", "train.projector": False, "train.epochs": None, "train.learning_rate": 1e-5}) == [
         'train.mode="llm"', "+train.projector=false", "train.epochs=null", "train.learning_rate=1e-05"]
+
+
+def test_a_study_begins_with_todays_values_where_the_space_has_them():
+    conservative = read_space(ROOT / "search/conservative.yaml")
+    assert values_now(conservative, PARAMS) == {"train.learning_rate": 2e-3, "train.lora.r": 16, "train.rehearsal": 0.25}
+    assert values_now(read_space(ROOT / "search/aggressive.yaml"), PARAMS)["train.mode"] == "both"
+    for path, value in (("train.learning_rate", 1.0), ("train.lora.r", 12), ("train.rehearsal", 0.3)):
+        assert values_now(conservative, with_values(PARAMS, {path: value})) is None

@@ -2,7 +2,7 @@
 
     python -m tools.search --study-name first --space search/conservative.yaml --n-trials 12 --workers 2
     python -m tools.search report --study-name first       # search/first/leaderboard.md, history.png, importance.png
-    python -m tools.search apply --study-name first        # the winner into the workspace; then dvc repro reads the test split
+    python -m tools.search apply --study-name first        # the winner into the workspace; then ./run dvc repro reads the test split
 
 The same command goes on with a study that was stopped or killed; started again elsewhere on the same
 storage, it helps. A trial trains up to `train` and no further: the test split stays locked.
@@ -18,6 +18,7 @@ app = typer.Typer(add_completion=False)
 FOLDER = Path("search")
 StudyName = Annotated[str, typer.Option(help="begins the names of the experiments; the same name goes on with the same study")]
 Storage = Annotated[str, typer.Option(envvar="OCRTUNE_SEARCH_STORAGE", help="any Optuna URL; a server's for several machines")]
+WORKER = "OCRTUNE_SEARCH_WORKER"  # set for a process that another one started: that one reports
 STORAGE = f"sqlite:///{FOLDER}/studies.db"
 
 
@@ -46,7 +47,7 @@ def check_ready(space_file: Path):
     done = subprocess.run([sys.executable, "-m", "dvc", "status", "--json", "split"], capture_output=True, text=True)
     if done.returncode or json.loads(done.stdout or "{}"):
         why = done.stderr.strip() or "stages up to split would run again in every trial"
-        raise ValueError(f"the splits are not ready: {why}; run `dvc repro split` and commit first")
+        raise ValueError(f"the splits are not ready: {why}; run `./run dvc repro split` and commit first")
     if not read_rows(Path("data/splits/val.jsonl")):
         raise ValueError("data/splits/val.jsonl: no pages to judge a trial by; raise split.val or add documents")
     return space, params
@@ -115,7 +116,7 @@ def search(name: str, space_file: Path, mode: str, n_trials: int, workers: int, 
     import sys
 
     from ocrtune.search_report import write_report
-    from ocrtune.search_space import grid_points
+    from ocrtune.search_space import grid_points, values_now
     from ocrtune.search_study import (
         begin_study,
         best_trial,
@@ -131,13 +132,16 @@ def search(name: str, space_file: Path, mode: str, n_trials: int, workers: int, 
     if mode == "grid":
         n_trials = min(n_trials, sum(1 for _ in grid_points(space)))
     sampler = build_sampler(mode, space, n_trials, seed)
-    study = begin_study(name, open_storage(storage), space, pages_digest(Path("dvc.lock")), sampler, build_pruner(prune))
+    first = None if mode == "grid" else values_now(space, params)
+    study = begin_study(name, open_storage(storage), space, pages_digest(Path("dvc.lock")), sampler, build_pruner(prune), first)
+    if WORKER in os.environ:
+        return work(study, space, params, FOLDER / "logs" / name, n_trials)
     print(f"study {name}: {num_taken(study)} of {n_trials} trials are there; stop it at any time, the same command goes on", flush=True)
     if workers > 1:
         command = [sys.executable, "-m", "tools.search", "--study-name", name, "--space", str(space_file), "--search-mode", mode,
                    "--n-trials", str(n_trials), "--prune" if prune else "--no-prune"]
         seeds = [[] if seed is None else ["--seed", str(seed + place)] for place in range(workers)]  # alike, they would draw alike
-        environment = os.environ | {"OCRTUNE_SEARCH_STORAGE": storage}  # not among the words: a URL may hold a password
+        environment = os.environ | {WORKER: "1", "OCRTUNE_SEARCH_STORAGE": storage}  # not among the words: a URL may hold a password
         running = [subprocess.Popen([*command, *words], env=environment) for words in seeds]
         try:
             failed = [process.pid for process in running if process.wait()]
@@ -154,7 +158,7 @@ def search(name: str, space_file: Path, mode: str, n_trials: int, workers: int, 
     for file in write_report(study, FOLDER / name):
         print(f"wrote {file}")
     print(f"best: {experiment_name(study, best.number)}, CER {best.value:.4f} on validation pages; "
-          f"python -m tools.search apply --study-name {name}")
+          f"./run python -m tools.search apply --study-name {name}")
 
 
 def interrupt_on_terminate() -> None:
@@ -231,7 +235,7 @@ def apply(study_name: StudyName = "search", storage: Storage = STORAGE) -> None:
             write_text(PARAMS, changed)
         if overrides(applied, wanted):
             raise ValueError(f"dvc exp apply {name}: params.yaml is not the winner's; commit or stash what you changed, and apply again")
-        print(f"applied {name}, CER {best.value:.4f} on validation pages; now: dvc repro")
+        print(f"applied {name}, CER {best.value:.4f} on validation pages; now: ./run dvc repro")
 
 
 if __name__ == "__main__":
