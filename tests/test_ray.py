@@ -171,3 +171,18 @@ def test_labelling_and_predicting_lose_nothing_with_a_node(connected, cluster, s
     words = ("-m", "stages.evaluate", "base", student.parent, "data/documents", "data/pages", "data/splits", "data/canary",
              "data/predictions/base.jsonl", "data/predictions/canary/base.jsonl", "metrics/evaluate/base.json", "metrics/evaluate/base.csv")
     run_on_both(connected, cluster, words, ("data/predictions", "metrics/evaluate"), lambda folder: num_kept(folder) > 30)
+
+
+@pytest.mark.skipif(not shutil.which("tesseract"), reason="an engine that is spread over a cluster")
+def test_infer_reads_documents_with_a_cluster(connected, cluster):
+    """Pages are rendered and read by two nodes, one of which is killed after the first documents; every text comes out the same."""
+    (connected.folder / "in").mkdir()
+    for number in range(8):
+        make_pdf(connected.folder / f"in/d-{number:02}.pdf", [f"{text} ({number})" for text in TEXTS], pages=2)
+    connected.params["pdf2img"]["dpi"] = 100
+    words = ("-m", "tools.infer", "in", "--reader", "tesseract", "--unit", "page", "--output", "output")
+    run_on_both(connected, cluster, words, ("output",), lambda folder: any((folder / "output").glob("*.md")))
+    texts = [path.read_text(encoding="utf-8") for path in sorted((connected.folder / "output").glob("*.md"))]
+    assert len(texts) == 8
+    assert all(len(text) > 20 for text in texts)
+    assert not list(connected.folder.glob(".ocrtune-*"))  # the images that the nodes shared
