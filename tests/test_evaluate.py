@@ -21,7 +21,9 @@ TRUE = ["abd def", "same", "lost page", "long"]  # the labels
 @pytest.fixture
 def corpus(project):
     """Write four pages of two documents, all of them in the test split, and a canary of two lines."""
-    project.params["evaluate"] |= {"slices": [], "readers": {"x": {"model": "params.yaml", "reader": {"type": "text-layer"}}}}
+    reader = {"model": "params.yaml", "reader": {"type": "text-layer"}}
+    project.params["evaluate"] |= {"slices": [], "readers": {"x": reader, "other": reader}}
+    project.params["compare"] |= {"baseline": "x", "candidate": "other"}
     project.save()
     rows = [page_row(PAGES, f"doc{number % 2}", number, text) | {"text_layer": READ[number]} for number, text in enumerate(TRUE)]
     write_rows(PAGES / "pages.jsonl", rows)
@@ -177,7 +179,8 @@ def test_another_split_and_a_file_of_ones_own(corpus, student):
     page = page_row(own, "letter", 1, "Dear Papa")
     row = {"page_id": "letter_1", "doc_id": "letter", "image": page["image"], "text": "Dear Papa", "origin": "gold"}
     write_rows(own / "set.jsonl", [row])
-    corpus.params["evaluate"] |= {"split": "set", "readers": {"x": {"model": "models/base", "reader": {"type": "student"}}}}
+    corpus.params["evaluate"]["split"] = "set"
+    corpus.params["evaluate"]["readers"]["x"] = {"model": "models/base", "reader": {"type": "student"}}
     corpus.params["students"]["tiny"]["max_new_tokens"] = 3
     corpus.save()
     main("x", Path("models/base"), DOCUMENTS, PAGES, own, CANARY, *OUTS)
