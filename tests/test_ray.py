@@ -184,5 +184,5 @@ def test_infer_reads_documents_with_a_cluster(connected, cluster):
     run_on_both(connected, cluster, words, ("output",), lambda folder: any((folder / "output").glob("*.md")))
     texts = [path.read_text(encoding="utf-8") for path in sorted((connected.folder / "output").glob("*.md"))]
     assert len(texts) == 8
-    assert all(len(text) > 20 for text in texts)
+    assert all(text.strip() for text in texts)
     assert not list(connected.folder.glob(".ocrtune-*"))  # the images that the nodes shared
