@@ -29,9 +29,9 @@ class Person:
         self.folder = folder
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "OCRTUNE_", "AWS_"))}
         home.mkdir(exist_ok=True)
-        (home / "gitconfig").write_text(GIT_CONFIG)
+        (home / ".gitconfig").write_text(GIT_CONFIG)
         self.environment = clean | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1", "HOME": str(home),
-                                    "GIT_CONFIG_GLOBAL": str(home / "gitconfig")} | environment
+                                    "GIT_CONFIG_GLOBAL": str(home / ".gitconfig")} | environment
 
     def run(self, script: str, ok: bool | None = True) -> str:
         """Run a shell script that stops at its first error, and return what it printed; `ok`: how it must end (None: either way)."""
