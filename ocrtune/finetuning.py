@@ -195,6 +195,7 @@ def finetune(
     processor = load_processor(base, profile)
     model.train()
     generation = copy.deepcopy(model.generation_config)
+    cache = {name: value for name, value in vars(model.config).items() if name == "use_cache"}
     fits = read_examples(rows, images, model, processor, profile, params)
     sets = {name: Dataset.from_list([{"image": row["image"], "tokens": row["tokens"], "whole": row["whole"], "length": example_length(row)}
                                      for row in fit.kept]) for name, fit in fits.items()}
@@ -226,6 +227,8 @@ def finetune(
         print(f"goes on from step {checkpoint.rsplit('-', 1)[1]}", flush=True)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.model.generation_config = generation  # the trainer writes the tokenizer's special tokens into it
+    vars(trainer.model.config).pop("use_cache", None)  # and forbids the cache, which a full training would save
+    vars(trainer.model.config).update(cache)
     if on_unsloth:
         leave_unsloth(trainer.model)
     weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if is_sharded() else None  # all processes must call it
