@@ -21,6 +21,8 @@ from ocrtune.reading import Reading
 STAGES = re.compile(r"(teacher_label|evaluate)(@.*)?")
 KEY = re.compile(r"[0-9a-f]{64}")
 PATIENCE_S = 600  # for git and for DVC's remote
+UNPUSHED = ("FileNotFoundError", "dvc_data.index.index.DataIndexDirError")  # how DVC says that a file, or a folder, is not there
+ABSENT: set[tuple[Path, str]] = set()  # outs that the remote did not have, by root and MD5
 
 # Its own process: importing DVC takes seconds, and a remote may need any of its plugins.
 FETCH = """
@@ -108,14 +110,19 @@ def find_out(root: Path, config: configparser.ConfigParser, out: tuple[str, str]
         return [here] if here.is_file() else sorted(here.glob("*.jsonl"))
 
 
-def fetch_out(root: Path, rev: str, path: str) -> Iterator[Found]:
-    """Yield the readings of an out from DVC's remote."""
+def fetch_out(root: Path, rev: str, out: tuple[str, str]) -> Iterator[Found]:
+    """Yield the readings of an out from DVC's remote; what is not there is asked for once in a process."""
+    path, md5 = out
+    if (root, md5) in ABSENT:
+        return
     print(f"looking for {path} of {rev} in DVC's remote", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", FETCH, rev, path, str(Path(folder) / "out")]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=PATIENCE_S)
         if done.returncode:
-            print(f"  not found: {' '.join(done.stderr.strip().splitlines()[-1:])}", flush=True)
+            ABSENT.add((root, md5))
+            why = " ".join(done.stderr.strip().splitlines()[-1:])
+            print("  not there (never pushed?)" if why.startswith(UNPUSHED) else f"  not found: {why}", flush=True)
             return
         for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
             yield from read_file(file)
@@ -135,7 +142,7 @@ def tracked_readings(root: Path, revs: list[str | None]) -> Iterator[Found]:
                 for file in files:
                     yield from read_file(file)
                 if not files and out[1] not in seen and rev is not None and any("remote" in name for name in config.sections()):
-                    yield from fetch_out(root, rev, out[0])
+                    yield from fetch_out(root, rev, out)
                 if files or rev is not None:
                     seen.add(out[1])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, configparser.Error,

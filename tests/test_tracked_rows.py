@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -116,3 +117,18 @@ def test_without_git_or_dvc_nothing_is_found(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
     assert found("HEAD") == {}
     assert "tracked rows of HEAD can't be read, and are passed over: FileNotFoundError" in capsys.readouterr().out
+
+
+def test_what_the_remote_lacks_is_asked_for_once(repository, capsys):
+    shutil.rmtree(".dvc")
+    subprocess.run("dvc init -q && mkdir ../remote && dvc remote add -q -d team ../remote", shell=True, check=True)
+    Path("dvc.yaml").write_text("stages: {teacher_label: {cmd: x, outs: [data/labels]}}")
+    stage = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["teacher_label"]
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"teacher_label": {"cmd": "x"} | stage}}))
+    git("add", "dvc.yaml", "dvc.lock")
+    git("commit", "-qm", "pipeline")
+    assert found("HEAD") == {}
+    told = capsys.readouterr().out
+    assert told.count("looking for ") == told.count("not there (never pushed?)") == 1, told
+    assert found("HEAD") == {}
+    assert capsys.readouterr().out == ""
