@@ -15,7 +15,6 @@ from ocrtune.rows import write_rows
 
 SLUG_LENGTH = 60
 HASH_LENGTH = 8  # hex digits; twice that where two contents of one name share them
-DOCUMENT_COLUMNS = ("doc_id", "file", "url", "media_type", "sha256", "num_bytes")
 
 
 def make_slug(url: str) -> str:

@@ -12,7 +12,6 @@ from ocrtune.params.pdf2img import Pdf2imgParams
 from ocrtune.source_pages import Refusal
 from ocrtune.workers import Crash, open_workers
 
-PAGE_COLUMNS = ("page_id", "doc_id", "page", "line", "box", "image", "width", "height", "sha256", "text_layer")
 JPEG_QUALITY = 92
 CRASHED = "the process that rendered it crashed; open it with another program and save it anew"
 

@@ -38,8 +38,3 @@ class Reader(Protocol):
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
         """Yield a reading for every page, each as soon as it is there, in any order."""
         ...
-
-
-def pages_from_rows(rows: Iterable[dict], folder: Path) -> list[Page]:
-    """Return the pages of `pages.jsonl` rows whose file lies in `folder`."""
-    return [Page(row["page_id"], folder / row["image"], row["sha256"], row["text_layer"]) for row in rows]

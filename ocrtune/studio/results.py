@@ -96,7 +96,7 @@ def lay_out() -> SimpleNamespace:
     summary = gr.HTML(elem_id="results-figures")
     with gr.Row():
         name = gr.Dropdown([], label="results", scale=2, elem_id="results-name")
-        order = gr.Dropdown(list(ORDERS), value=ORDERS[0], label="order", scale=2, elem_id="results-order")
+        order = gr.Dropdown(list(ORDERS), value=ORDERS[0], label="order", scale=2)
         document = gr.Dropdown([ANY], value=ANY, label="document", scale=2)
         verdict = gr.Dropdown([ANY], value=ANY, label="verdict", scale=1)
         kind = gr.Dropdown([ANY], value=ANY, label="slice", scale=1)

@@ -3,7 +3,6 @@
 from ocrtune.studio.curves import draw_curve, find_curves
 from ocrtune.studio.fragments import cer_pill, notice, say_errors
 from ocrtune.studio.marked_edits import show
-from ocrtune.studio.pictures import Gallery
 from ocrtune.studio.pipeline_state import Run, ask_status, list_runs, list_stages
 from ocrtune.studio.project import Project
 
@@ -55,7 +54,7 @@ def show_curves(project: Project) -> str:
     return f'<div class="curves">{"".join(draw_curve(name, curves[name]) for name in [*first, *others])}</div>'
 
 
-def build(blocks, project: Project, gallery: Gallery) -> None:
+def build(blocks, project: Project) -> None:
     """Lay out the page in Gradio's `blocks`."""
     import gradio as gr
 
