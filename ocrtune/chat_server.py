@@ -20,7 +20,10 @@ class ChatServer(ThreadingHTTPServer):
     request_queue_size = 1024
 
     def __init__(self, address: tuple[str, int], served: ServedModel, model_name: str, key: str = ""):
-        super().__init__(address, Conversation)
+        try:
+            super().__init__(address, Conversation)
+        except OSError as error:
+            raise OSError(f"{address[0]}, port {address[1]}: {error.strerror}; choose others with --host and --port") from None
         self.served, self.model_name, self.key = served, model_name, key
 
     def handle_error(self, request, client_address) -> None:

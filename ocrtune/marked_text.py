@@ -3,6 +3,7 @@
 import html
 import re
 import unicodedata
+from collections.abc import Callable
 
 from ocrtune.edits import list_pieces
 
@@ -48,10 +49,27 @@ def show_reference(reference: str) -> str:
     return (escape(reference[:MOST_CHARS]) or "*(empty)*") + (f" … ({more} more characters)" if more > 0 else "")
 
 
-def mark_prediction(reference: str, prediction: str) -> str:
-    """Return the prediction, escaped, with what is wrong in bold and what is missing struck through.
+def join_stretches(reference: str, prediction: str, spell: Callable[[str], str], edit: Callable[[str, str, str], str]) -> str:
+    """Return the prediction's stretches in order: right ones by `spell`, others by `edit`, of reference, prediction and what is shown.
 
-    Long untouched stretches lose their middle, and what lies beyond `MOST_CHARS` is counted only.
+    Long right stretches lose their middle, others are cut at `MOST_CHARS`; what lies beyond as many in all is counted only.
+    """
+    shown, size = [], 0
+    pieces = list_pieces(reference, prediction)
+    for number, (is_equal, before, after) in enumerate(pieces):
+        text = shorten(after) if is_equal else (after or before)[:MOST_CHARS]
+        more = 0 if is_equal else len(after or before) - len(text)
+        shown.append(spell(text) if is_equal else edit(before, after, text))
+        shown.append(f" … ({more:,} more characters)" if more else "")
+        size += len(text)
+        if size >= MOST_CHARS and number + 1 < len(pieces):
+            wrong = sum(not later.is_equal for later in pieces[number + 1:])
+            return "".join(shown) + f" … ({wrong:,} more differing stretches)"
+    return "".join(shown)
+
+
+def mark_prediction(reference: str, prediction: str) -> str:
+    """Return the prediction for Markdown, escaped, with what is wrong in bold and what is missing struck through.
 
     >>> mark_prediction("barn door", "bam door ")
     'ba<b>m</b> door<b>␣</b>'
@@ -60,25 +78,11 @@ def mark_prediction(reference: str, prediction: str) -> str:
     """
     if not prediction:
         return "*(nothing)*" if reference else "*(empty)*"
-    shown: list[str] = []
-    size = 0
-    pieces = list_pieces(reference, prediction)
-    for number, piece in enumerate(pieces):
-        if piece.is_equal:
-            text = shorten(piece.prediction)
-            shown.append(escape(text))
-        elif piece.prediction:
-            text = piece.prediction[:MOST_CHARS]
-            shown.append(f"<b>{escape(show_spaces(text))}</b>" + (f" … ({len(piece.prediction) - MOST_CHARS} more characters)"
-                                                                 if len(piece.prediction) > MOST_CHARS else ""))
-        else:
-            text = shorten(piece.reference)
-            shown.append(f"<del>{escape(show_spaces(text))}</del>")
-        size += len(text)
-        if size >= MOST_CHARS and number + 1 < len(pieces):
-            wrong = sum(not later.is_equal for later in pieces[number + 1:])
-            return "".join(shown) + f" … ({wrong} more differing stretches)"
-    return "".join(shown)
+
+    def edit(_before: str, after: str, text: str) -> str:
+        return f"<b>{escape(show_spaces(text))}</b>" if after else f"<del>{escape(show_spaces(text))}</del>"
+
+    return join_stretches(reference, prediction, escape, edit)
 
 
 def name_chars(text: str) -> str:
@@ -89,29 +93,15 @@ def name_chars(text: str) -> str:
 def mark_html(reference: str, prediction: str) -> str:
     """Return the prediction as HTML: `<ins>` was added, `<del>` is missing, `<mark>` was read for its title's text.
 
-    Long untouched stretches lose their middle, and what lies beyond `MOST_CHARS` is counted only.
-
     >>> mark_html("barn door", "bam door ")
     'ba<mark title="for: rn">m</mark> door<ins>␣</ins>'
     """
     if not prediction:
         return "<i>(nothing)</i>" if reference else "<i>(empty)</i>"
-    shown: list[str] = []
-    size = 0
-    pieces = list_pieces(reference, prediction)
-    for number, (is_equal, before, after) in enumerate(pieces):
-        if is_equal:
-            text = shorten(after)
-            shown.append(name_chars(text))
-        else:
-            text = (after or before)[:MOST_CHARS]
-            more = len(after or before) - len(text)
-            spelled = name_chars(show_spaces(text))
-            shown.append(f"<del>{spelled}</del>" if not after else f"<ins>{spelled}</ins>" if not before else
-                         f'<mark title="for: {name_chars(show_spaces(shorten(before)))}">{spelled}</mark>')
-            shown.append(f" … ({more:,} more characters)" if more else "")
-        size += len(text)
-        if size >= MOST_CHARS and number + 1 < len(pieces):
-            wrong = sum(not later.is_equal for later in pieces[number + 1:])
-            return "".join(shown) + f" … ({wrong:,} more differing stretches)"
-    return "".join(shown)
+
+    def edit(before: str, after: str, text: str) -> str:
+        spelled = name_chars(show_spaces(text))
+        return (f"<del>{spelled}</del>" if not after else f"<ins>{spelled}</ins>" if not before else
+                f'<mark title="for: {name_chars(show_spaces(shorten(before)))}">{spelled}</mark>')
+
+    return join_stretches(reference, prediction, name_chars, edit)

@@ -27,7 +27,7 @@ def weights_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     files = sorted(path for path in folder.glob("*") if path.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt"))
     if not files:
-        raise ValueError(f"{folder}: no model here; expected config.json and *.safetensors")
+        raise ValueError(f"{folder}: no model here; put config.json and *.safetensors there, or name a `repository` in its profile")
     for path in files:
         digest.update(path.name.encode() + b"\0")
         with path.open("rb") as file:

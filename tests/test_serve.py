@@ -9,6 +9,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -235,9 +236,12 @@ def test_other_doors_are_closed(server):
 @pytest.mark.parametrize(("options", "message"), [
     (["--student", "nobody"], "students has no 'nobody' in params.yaml; it has: tiny"),
     (["--key-env", "UNSET_KEY"], "the environment variable UNSET_KEY is not set"),
+    (["--port", "{taken}"], "Address already in use; choose others with --host and --port"),
 ])
 def test_what_can_not_be_served_is_one_message(options, message):
-    done = subprocess.run([sys.executable, "-m", "tools.serve", "models/base/tiny", *options], cwd=ROOT, capture_output=True, text=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        words = [option.format(taken=taken.getsockname()[1]) for option in options]
+        done = subprocess.run([sys.executable, "-m", "tools.serve", "models/base/tiny", *words], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and message in done.stderr
     assert "Traceback" not in done.stderr

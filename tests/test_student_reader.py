@@ -106,7 +106,7 @@ def test_its_identity_hangs_on_weights_and_settings(student):
 
 def test_a_student_that_is_not_there_says_what_to_put_there(tmp_path):
     (tmp_path / "models").mkdir()
-    with pytest.raises(ValueError, match=r"models: no model here; expected config\.json"):
+    with pytest.raises(ValueError, match=r"models: no model here; put config\.json"):
         open_student(tmp_path / "models")
-    with pytest.raises(ValueError, match=r"absent: no model here; expected config\.json"):
+    with pytest.raises(ValueError, match=r"absent: no model here; put config\.json"):
         open_student(tmp_path / "absent")

@@ -2,18 +2,10 @@
 
 from pathlib import Path
 
-# As for the first model: beginning of text, picture, words; no names of roles.
-CHAT_TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}"
-    "{% if message.content is string %}{% set words = message.content %}"
-    "{% else %}{% set words %}{% for part in message.content %}"
-    "{% if part.type == 'image' %}<image>\n{% else %}{{ part.text }}{% endif %}{% endfor %}{% endset %}{% endif %}"
-    "{{ words | trim }}{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
-)
-
 
 def load_processor(folder: Path, settings: dict):
-    """Return its processor; a template of its folder goes first."""
+    """Return its processor, with the first model's template; one of its folder goes first."""
+    from ocrtune.deepseek_ocr.processing import CHAT_TEMPLATE
     from ocrtune.processors import open_processor
 
     return open_processor(folder, settings, chat_template=CHAT_TEMPLATE)
