@@ -46,8 +46,8 @@ def check_ready(space_file: Path):
         raise ValueError("\n  ".join([f"{space_file} has problems:", *found]))
     done = subprocess.run([sys.executable, "-m", "dvc", "status", "--json", "split"], capture_output=True, text=True)
     if done.returncode or json.loads(done.stdout or "{}"):
-        why = done.stderr.strip() or "stages up to split would run again in every trial"
-        raise ValueError(f"the splits are not ready: {why}; run `./run dvc repro split` and commit first")
+        why = done.stderr.strip() if done.returncode else "stages up to split would run again in every trial"
+        raise ValueError(f"the splits are not ready: {why}; run `./run dvc repro --pull split` and commit first")
     if not read_rows(Path("data/splits/val.jsonl")):
         raise ValueError("data/splits/val.jsonl: no pages to judge a trial by; raise split.val or add documents")
     return space, params
