@@ -16,6 +16,7 @@ from ocrtune.findings import Finding
 
 REMOTE_TIMEOUT_S = 30
 CHUNK = 1 << 20
+MOST_IN_GIT = 100 << 20  # bytes of documents
 MOST_NAMED = 20  # damaged files in one command
 
 
@@ -129,6 +130,21 @@ def check_pushed(folder: Path) -> list[Finding]:
         return []
     return [Finding("note", "remote", f"{len(new)} files and folders are not there yet, the first {min(new)}: others would run again "
                     "what made them", "./run dvc push --run-cache")]
+
+
+def check_documents(folder: Path) -> Finding:
+    """Is the folder of documents known to DVC, or small enough for git? One that only this machine has stops everybody else."""
+    if folder.with_name(f"{folder.name}.dvc").is_file():
+        return Finding("fine", "documents", f"{folder} is DVC's")
+    listed = subprocess.run(["git", "ls-files", "-z", "--", str(folder)], capture_output=True, text=True).stdout.split("\0")
+    size = sum(Path(name).stat().st_size for name in listed if name and Path(name).is_file())
+    here = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else [folder] if folder.is_file() else []
+    give = f"git rm -rq --cached --ignore-unmatch {folder} && ./run dvc add {folder} && git add {folder}.dvc && git commit -am 'Documents'"
+    if size > MOST_IN_GIT:
+        return Finding("note", "documents", f"{folder}: {size >> 20} MiB in git, which every clone keeps for ever", give)
+    if here and not any(listed):
+        return Finding("note", "documents", f"{folder} is known to neither git nor DVC: clones lack it", give)
+    return Finding("fine", "documents", f"{folder} is git's, {size / (1 << 20):.1f} MiB" if here else f"{folder}: none there")
 
 
 def check_keys(values: Mapping[str, Any]) -> list[Finding]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import draw_line
 
-from ocrtune.clone_checks import check_cache, check_git, check_keys, check_pushed, check_remote
+from ocrtune.clone_checks import MOST_IN_GIT, check_cache, check_documents, check_git, check_keys, check_pushed, check_remote
 from ocrtune.machine_checks import check_disk, check_packages, check_readers
 from ocrtune.model_checks import GIB, check_files, check_lengths, check_memory, check_prompt, check_targets, count_parameters
 from ocrtune.params.students import StudentProfile
@@ -160,6 +160,33 @@ def test_the_remedy_of_a_model_that_git_lacks_gives_it_to_dvc(clone):
     assert finding.level == "wrong"
     type_it(finding.remedy)
     assert check_files(base, "tiny", PROFILE).level == "fine"
+
+
+def test_documents_that_nobody_else_has_are_given_to_dvc(clone):
+    folder = Path("my_documents")
+    folder.mkdir()
+    (folder / "a.txt").write_text("one")
+    finding = check_documents(folder)
+    assert "neither git nor DVC" in finding.text
+    type_it(finding.remedy)
+    assert check_documents(folder).level == "fine"
+    known = Path("my_documents.dvc").read_text()
+    (folder / "b.txt").write_text("two")
+    Path("dvc.yaml").write_text("stages: {copy: {cmd: mkdir out && cp my_documents/* out, deps: [my_documents], outs: [out]}}")
+    type_it("dvc repro -q")  # takes note of what was added
+    assert Path("my_documents.dvc").read_text() != known
+
+
+def test_documents_that_are_too_much_for_git(clone):
+    folder = Path("scans")
+    folder.mkdir()
+    with (folder / "a.bin").open("wb") as file:
+        file.truncate(MOST_IN_GIT + 1)
+    type_it("git add scans")
+    finding = check_documents(folder)
+    assert "100 MiB in git" in finding.text
+    type_it(finding.remedy)
+    assert check_documents(folder).level == "fine"
 
 
 def test_readers_packages_and_room(project, monkeypatch):

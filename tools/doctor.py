@@ -12,7 +12,7 @@ import typer
 
 def examine(quick: bool) -> list:
     """Return all findings, in the order in which to mend them."""
-    from ocrtune.clone_checks import check_cache, check_git, check_keys, check_pushed, check_remote
+    from ocrtune.clone_checks import check_cache, check_documents, check_git, check_keys, check_pushed, check_remote
     from ocrtune.findings import Finding
     from ocrtune.machine_checks import check_packages, check_readers
     from ocrtune.params.load import problems, read_params
@@ -26,7 +26,7 @@ def examine(quick: bool) -> list:
         found += [*check_keys(values), *check_packages(values), *check_readers(values)]
     if found[0].level == "fine":
         remote = check_remote(Path())
-        found.append(remote)
+        found += [remote, *([] if wrong else [check_documents(Path(values["crawl"]["folder"]))])]
         if not quick:
             found += check_pushed(Path()) if remote.level == "fine" else []
             found += check_cache(Path("dvc.lock"), cache_folder(), uncached_outs(Path("dvc.yaml")), remote.level == "fine")
