@@ -160,6 +160,22 @@ def test_a_killed_search_goes_on_where_it_was(toy):
     assert toy.workspaces() == []
 
 
+def test_an_interrupt_tidies_up(toy):
+    space = toy.space("two", {"search": {"train.learning_rate": {"choices": [5.0e-3, 6.0e-3]}}})
+    process = subprocess.Popen([sys.executable, "-m", "tools.search", "--study-name", "ctrl-c", "--space", space, "--search-mode", "grid",
+                                "--workers", "2"],
+                               cwd=toy.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                               env=toy.environment | {"TOY_PAUSE": "60"})
+    wait_for(lambda: all(toy.folder.joinpath(".checkpoints", rate, "step").is_file() for rate in ("0.005", "0.006"))
+             or process.poll() is not None)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert output.count("stopped; the same command goes on") == 1, output
+    assert "Traceback" not in output
+    assert toy.workspaces() == []
+
+
 def test_a_hopeless_experiment_is_ended_and_tidied(toy, monkeypatch):
     from ocrtune.experiments import run_experiment
 

@@ -8,6 +8,7 @@ The same command goes on with a study that was stopped or killed; started again 
 storage, it helps. A trial trains up to `train` and no further: the test split stays locked.
 """
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -111,7 +112,6 @@ def work(study, space, params: dict, logs: Path, n_trials: int) -> None:
 
 def search(name: str, space_file: Path, mode: str, n_trials: int, workers: int, storage: str, prune: bool, seed: int | None) -> None:
     """Run a study to `n_trials` trials, in this process or in `workers` of them, and write its report."""
-    import os
     import subprocess
     import sys
 
@@ -161,14 +161,21 @@ def search(name: str, space_file: Path, mode: str, n_trials: int, workers: int, 
           f"./run python -m tools.search apply --study-name {name}")
 
 
-def interrupt_on_terminate() -> None:
-    """Treat a polite kill like Ctrl-C: the trial's processes are ended, and the trial runs again next time."""
+def interrupt_once() -> None:
+    """Treat a polite kill like Ctrl-C: the trial's processes are ended, and the trial runs again next time.
+
+    A terminal's Ctrl-C reaches workers twice, by itself and through the process that started them: the second would
+    interrupt what tidies up.
+    """
     import signal
 
     def interrupt(signum, frame):
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, interrupt)
 
 
 @app.callback(invoke_without_command=True)
@@ -189,13 +196,13 @@ def main(
 
     if context.invoked_subcommand:
         return
-    interrupt_on_terminate()
+    interrupt_once()
     prune = search_mode != Mode.grid if prune is None else prune
     with report_errors():
         try:
             search(study_name, space, search_mode.value, n_trials, workers, storage, prune, seed)
         except KeyboardInterrupt:
-            raise SystemExit("stopped; the same command goes on") from None
+            raise SystemExit(1 if WORKER in os.environ else "stopped; the same command goes on") from None
 
 
 @app.command()
