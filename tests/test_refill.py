@@ -99,5 +99,5 @@ def test_a_lost_remote_costs_readings_and_no_run(shared, teacher):
     shutil.copytree(shared / "data/pages", clone / "data/pages")
     run(clone, "dvc", "remote", "modify", "place", "url", "../../nowhere")
     said = run(clone, "python", "-m", "stages.teacher_label", "data/pages", "data/gold.jsonl", "data/labels", "metrics/teacher_label.json")
-    assert "not found" in said
+    assert "not there (never pushed?)" in said
     assert len(teacher.asked) == before + len(read_pages(clone))
