@@ -83,8 +83,8 @@ def label(url: str, image: Path, count: int, places: int, folder: Path) -> tuple
     from ocrtune.params.teachers import Api, ChatRequest
     from ocrtune.readers.open import open_reader
     from ocrtune.reading import Page
-    from ocrtune.readings import read_pages
-    from ocrtune.store import Store
+    from ocrtune.store.readings import read_pages
+    from ocrtune.store.store import Store
 
     profile = Api(base_url=url, model_name="m", request=ChatRequest(concurrent_requests=places))
     pages = [Page(f"p{number}", image, f"{number:064x}") for number in range(count)]

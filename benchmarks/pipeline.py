@@ -104,12 +104,12 @@ def fetch(folder: Path, rounds: int) -> None:
 
 def render(folder: Path, rounds: int) -> None:
     """Print what rendering takes on Ray and in the local pool, each with a process a core."""
-    from ocrtune.page_rows import write_all_pages
+    from ocrtune.machines.ray_workers import connect
+    from ocrtune.machines.workers import count_workers
+    from ocrtune.pages.rows import write_all_pages
     from ocrtune.params.load import read_params
     from ocrtune.params.pdf2img import Pdf2imgParams
-    from ocrtune.ray_workers import connect
     from ocrtune.rows import read_rows
-    from ocrtune.workers import count_workers
 
     with contextlib.redirect_stderr(io.StringIO()):
         started = timed(connect)  # from here: its processes take our code, not the folder's

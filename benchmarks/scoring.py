@@ -43,8 +43,8 @@ def make_pairs(count: int, chars: int, rate: float) -> list[tuple[str, str]]:
 
 def count_alone(reference: str, prediction: str) -> int:
     """Count edits of characters and words, and nothing else: jiwer's work."""
-    from ocrtune.edits import count_edits, count_numbered_edits, number_units
-    from ocrtune.words import find_words
+    from ocrtune.scoring.edits import count_edits, count_numbered_edits, number_units
+    from ocrtune.texts.words import find_words
 
     edits = count_edits(reference, prediction)
     count_numbered_edits(*number_units(find_words(reference), find_words(prediction)))
@@ -53,7 +53,7 @@ def count_alone(reference: str, prediction: str) -> int:
 
 def score(reference: str, prediction: str, unit: str) -> dict:
     """Make a page's whole row, as evaluate does: normalizer, edits, words, F1, loops."""
-    from ocrtune.scores import score_page
+    from ocrtune.scoring.scores import score_page
 
     return score_page(reference, prediction, "nfc_ws", unit)
 
@@ -114,7 +114,7 @@ def time_bootstrap(documents: int, draws: int) -> None:
     """Print the seconds of a bootstrap of two readers, and of the sign flips."""
     import numpy as np
 
-    from ocrtune.paired import draw_rates, sign_flip_p
+    from ocrtune.comparing.paired import draw_rates, sign_flip_p
 
     chance = np.random.default_rng(0)
     lengths = chance.integers(500, 5000, documents)

@@ -43,7 +43,7 @@ def make_text(number: int, chars: int) -> str:
 
 def fill_ours(folder: Path, rows: int, chars: int) -> None:
     from ocrtune.reading import Reading
-    from ocrtune.store import Store, reading_key
+    from ocrtune.store.store import Store, reading_key
 
     store = Store(folder)
     for number, page in enumerate(make_pages(rows)):
@@ -52,7 +52,7 @@ def fill_ours(folder: Path, rows: int, chars: int) -> None:
 
 
 def fill_lines(folder: Path, rows: int, chars: int) -> None:
-    from ocrtune.store import reading_key
+    from ocrtune.store.store import reading_key
 
     folder.mkdir()
     with (folder / "answers.jsonl").open("w") as file:
@@ -62,7 +62,7 @@ def fill_lines(folder: Path, rows: int, chars: int) -> None:
 
 
 def fill_files(folder: Path, rows: int, chars: int) -> None:
-    from ocrtune.store import reading_key
+    from ocrtune.store.store import reading_key
 
     folder.mkdir()
     for number, page in enumerate(make_pages(rows)):
@@ -71,8 +71,8 @@ def fill_files(folder: Path, rows: int, chars: int) -> None:
 
 def open_ours(folder: Path, rows: int) -> int:
     """Ask for all pages, of which none is new, and hand out every text once."""
-    from ocrtune.readings import read_pages
-    from ocrtune.store import Store
+    from ocrtune.store.readings import read_pages
+    from ocrtune.store.store import Store
 
     with contextlib.redirect_stdout(io.StringIO()):
         readings = read_pages(Silent(), make_pages(rows), Store(folder), "benchmark")
@@ -80,7 +80,7 @@ def open_ours(folder: Path, rows: int) -> int:
 
 
 def open_lines(folder: Path, rows: int) -> int:
-    from ocrtune.store import reading_key
+    from ocrtune.store.store import reading_key
 
     with (folder / "answers.jsonl").open() as file:
         texts = {row["key"]: row["text"] for row in map(json.loads, file)}
@@ -88,7 +88,7 @@ def open_lines(folder: Path, rows: int) -> int:
 
 
 def open_files(folder: Path, rows: int) -> int:
-    from ocrtune.store import reading_key
+    from ocrtune.store.store import reading_key
 
     return sum(len((folder / reading_key(page, IDENTITY)).read_text()) for page in make_pages(rows))
 
@@ -103,7 +103,7 @@ def measured(report, work, *arguments) -> None:
     """Do some work and report its seconds and by how many MB the process grew at most."""
     import tqdm  # noqa: F401  what is imported is not what is measured
 
-    import ocrtune.readings  # noqa: F401
+    import ocrtune.store.readings  # noqa: F401
 
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew; that of getrusage would be the parent's
     before, began = memory("VmRSS"), time.perf_counter()

@@ -58,7 +58,7 @@ def train_plain(base: Path, rows: list[dict], folder: Path) -> list[float]:
     from peft import LoraConfig
     from trl import SFTConfig
 
-    from ocrtune.finetuning import build_trainer_class
+    from ocrtune.training.finetuning import build_trainer_class
 
     began = time.perf_counter()
     model = transformers.AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
@@ -76,10 +76,10 @@ def train_plain(base: Path, rows: list[dict], folder: Path) -> list[float]:
 
 
 def train_ours(base: Path, rows: list[dict], folder: Path) -> list[float]:
-    """Train an epoch with `ocrtune.finetuning`; return when each step ended."""
-    from ocrtune import finetuning
+    """Train an epoch with `ocrtune.training.finetuning`; return when each step ended."""
     from ocrtune.params.students import StudentProfile
     from ocrtune.params.train import LoraParams, TrainParams
+    from ocrtune.training import finetuning
 
     clock, build = build_clock(time.perf_counter()), finetuning.build_progress
     finetuning.build_progress = lambda: clock  # the same callback on both sides
@@ -98,9 +98,9 @@ def losses(base: Path, rows: list[dict]) -> tuple[float, float]:
     import torch
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-    from ocrtune.collator import AnswerCollator
+    from ocrtune.models.vlm import end_tokens, load_model, load_processor
     from ocrtune.params.students import StudentProfile
-    from ocrtune.vlm import end_tokens, load_model, load_processor
+    from ocrtune.training.collator import AnswerCollator
 
     profile = StudentProfile(prompts={"ocr": ""})
     model, processor = load_model(base, profile), load_processor(base, profile)
@@ -112,8 +112,8 @@ def losses(base: Path, rows: list[dict]) -> tuple[float, float]:
 
 def read_both_ways(base: Path, rows: list[dict]) -> tuple[float, float]:
     """Return the seconds that reading the rows one by one and in batches takes."""
+    from ocrtune.models.vlm import generate_texts, load_model, load_processor, open_image
     from ocrtune.params.students import StudentProfile
-    from ocrtune.vlm import generate_texts, load_model, load_processor, open_image
 
     profile = StudentProfile(prompts={"ocr": ""}, max_new_tokens=100)
     model, processor = load_model(base, profile), load_processor(base, profile)

@@ -37,15 +37,15 @@ def read_losses(folder: Path) -> list[tuple[int, float]]:
 
 
 def compare(inputs: Inputs, outputs, params, evaluated: dict) -> list[str]:
-    """Write the reports to `ocrtune.comparison_files.Outputs` by `CompareParams` and return what the gate does not let pass.
+    """Write the reports to `ocrtune.comparing.files.Outputs` by `CompareParams` and return what the gate does not let pass.
 
     `evaluated` is section `evaluate` of params.yaml, which names readers and pages.
     """
-    from ocrtune.comparison import compare_readers
-    from ocrtune.comparison_files import write_comparison
-    from ocrtune.leaks import find_leaks
-    from ocrtune.scored_readers import check_readers, find_readers, index_references, read_reader
-    from ocrtune.verdict import find_unit, say_verdict
+    from ocrtune.comparing.comparison import compare_readers
+    from ocrtune.comparing.files import write_comparison
+    from ocrtune.comparing.scored_readers import check_readers, find_readers, index_references, read_reader
+    from ocrtune.comparing.verdict import find_unit, say_verdict
+    from ocrtune.splits.leaks import find_leaks
 
     readers = [read_reader(inputs.scores, name) for name in find_readers(inputs.scores, params, list(evaluated["readers"]))]
     check_readers(readers)
@@ -78,7 +78,7 @@ def main(
     """Compare readers on the same pages and fail when the gate does not pass."""
     import sys
 
-    from ocrtune.comparison_files import Outputs
+    from ocrtune.comparing.files import Outputs
     from ocrtune.params.compare import CompareParams
     from ocrtune.params.load import load_section, read_params, report_errors
 

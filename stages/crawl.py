@@ -19,7 +19,7 @@ def choose_journal(folder: Path, params) -> Path:
     import hashlib
     import json
 
-    from ocrtune.folder_server import hash_folder
+    from ocrtune.crawl.folder_server import hash_folder
     from ocrtune.workspace import main_root
 
     identity = json.dumps([params.model_dump(exclude=OPERATIONAL), hash_folder(folder)], sort_keys=True)
@@ -36,13 +36,13 @@ def explain_empty(refused: list[dict]) -> str:
 
 def crawl(folder: Path, out: Path, params) -> None:
     """Crawl the folder and the params' urls into `out`."""
-    from ocrtune.addresses import FOLDER, AddressBook, domains_of
-    from ocrtune.crawl_journal import CrawlError, Journal
-    from ocrtune.documents import gather_documents, write_documents
-    from ocrtune.folder_server import name_folder, serve_folder
-    from ocrtune.frontier import DOCUMENT, Frontier
+    from ocrtune.crawl.addresses import FOLDER, AddressBook, domains_of
+    from ocrtune.crawl.documents import gather_documents, write_documents
+    from ocrtune.crawl.folder_server import name_folder, serve_folder
+    from ocrtune.crawl.frontier import DOCUMENT, Frontier
+    from ocrtune.crawl.journal import CrawlError, Journal
+    from ocrtune.crawl.spider import run_crawl
     from ocrtune.rows import check_counts
-    from ocrtune.spider import run_crawl
 
     if not folder.exists():
         raise CrawlError(f"{folder}: no such folder; create it or set crawl.folder in params.yaml")

@@ -33,11 +33,11 @@ class Outputs(NamedTuple):
 
 def open_evaluated(name: str, model: Path, params):
     """Return the reader of that name in `EvaluateParams`, and its profile."""
+    from ocrtune.machines.spreading import spread
     from ocrtune.params.evaluate import Student
     from ocrtune.params.load import read_params
     from ocrtune.params.teachers import Local
     from ocrtune.readers.open import open_reader
-    from ocrtune.spreading import spread
 
     if name not in params.readers:
         raise ValueError(f"evaluate.readers has no {name!r}; it has: {', '.join(params.readers)}")
@@ -51,10 +51,10 @@ def open_evaluated(name: str, model: Path, params):
 
 def read_and_score(title: str, reader, profile, pages: list, rows: list[dict], rules):
     """Return the scores of all rows, a row of scores each, and the predictions, by page_id; `pages` in the rows' order."""
-    from ocrtune.postprocess import postprocess
-    from ocrtune.reader_scores import ReaderScores
-    from ocrtune.readings import read_pages
-    from ocrtune.store import open_store
+    from ocrtune.evaluation.reader_scores import ReaderScores
+    from ocrtune.readers.postprocess import postprocess
+    from ocrtune.store.readings import read_pages
+    from ocrtune.store.store import open_store
 
     readings = read_pages(reader, pages, open_store(), title)
     scores, scored, predictions = ReaderScores(rules), [], {}
@@ -69,14 +69,14 @@ def read_and_score(title: str, reader, profile, pages: list, rows: list[dict], r
 
 def evaluate(name: str, model: Path, inputs: Inputs, outputs: Outputs) -> None:
     """Write a reader's predictions, its scores a page and their summary."""
-    from ocrtune.evaluated_pages import read_canary, read_evaluated
-    from ocrtune.normalizers import find_normalizer
+    from ocrtune.evaluation.reader_scores import Rules
     from ocrtune.params.evaluate import EvaluateParams
     from ocrtune.params.load import load_section
-    from ocrtune.postprocess import VERSIONS
-    from ocrtune.reader_scores import Rules
+    from ocrtune.readers.postprocess import VERSIONS
     from ocrtune.rows import check_counts, write_json, write_rows
-    from ocrtune.scores_csv import write_scores_csv
+    from ocrtune.scoring.evaluated_pages import read_canary, read_evaluated
+    from ocrtune.scoring.scores_csv import write_scores_csv
+    from ocrtune.texts.normalizers import find_normalizer
 
     params = load_section("evaluate", EvaluateParams)
     reader, profile = open_evaluated(name, model, params)

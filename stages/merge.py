@@ -14,15 +14,15 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
     import json
     import shutil
 
-    from ocrtune.contract import CONTRACT
-    from ocrtune.merging import merge
-    from ocrtune.model_card import write_card
+    from ocrtune.models.contract import CONTRACT
+    from ocrtune.models.vlm import weights_digest
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.merge import MergeParams
     from ocrtune.params.students import StudentProfile
     from ocrtune.rows import read_rows, write_json
-    from ocrtune.serving import COMPOSE, serve_command, write_compose
-    from ocrtune.vlm import weights_digest
+    from ocrtune.serving.vllm import COMPOSE, serve_command, write_compose
+    from ocrtune.training.merging import merge
+    from ocrtune.training.model_card import write_card
 
     params = load_section("merge", MergeParams)
     profile = load_section(f"students.{read_params()['student']}", StudentProfile)

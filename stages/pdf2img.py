@@ -16,7 +16,7 @@ def pdf2img(documents_folder: Path, out: Path, params, executor: str = "local") 
     """Render all documents of a manifest into `out`."""
     from tqdm import tqdm
 
-    from ocrtune.page_rows import write_all_pages
+    from ocrtune.pages.rows import write_all_pages
     from ocrtune.rows import check_counts, index_rows, read_rows, write_rows
 
     manifest = documents_folder / "documents.jsonl"

@@ -15,10 +15,10 @@ LACK = {"train": "there is nothing to learn from", "val": "nothing tells train w
 
 def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
     """Write train, val and test, and refused.jsonl: pages without label or rejected by a person (gold text null), near-duplicates."""
-    from ocrtune.dealing import choose_split, take_out_twins
     from ocrtune.params.load import load_section
     from ocrtune.params.split import SplitParams
     from ocrtune.rows import check_counts, index_rows, read_rows, write_rows
+    from ocrtune.splits.dealing import choose_split, take_out_twins
 
     params = load_section("split", SplitParams)
     rows = index_rows(read_rows(pages / "pages.jsonl", ("page_id", "doc_id", "image", "sha256")), source=str(pages))

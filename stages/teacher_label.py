@@ -19,20 +19,20 @@ def label(pages: Path, gold: Path, labels: Path, metrics: Path) -> None:
     from pydantic import TypeAdapter
     from tqdm import tqdm
 
-    from ocrtune.budget import Budget
-    from ocrtune.ledger import INK_VERDICTS, Ledger, iterate_pages
-    from ocrtune.letter_places import PlaceCounter
+    from ocrtune.labels.ledger import INK_VERDICTS, Ledger, iterate_pages
+    from ocrtune.labels.letter_places import PlaceCounter
+    from ocrtune.labels.verdicts import REASONS
+    from ocrtune.machines.spreading import spread
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.teacher_label import TeacherLabelParams
     from ocrtune.params.teachers import Reader
-    from ocrtune.postprocess import postprocess
     from ocrtune.readers.open import open_reader
-    from ocrtune.readings import read_pages
+    from ocrtune.readers.postprocess import postprocess
     from ocrtune.rows import check_counts, index_rows, read_rows, write_json
     from ocrtune.sorted_rows import SortedRows
-    from ocrtune.spreading import spread
-    from ocrtune.store import open_store
-    from ocrtune.verdicts import REASONS
+    from ocrtune.store.budget import Budget
+    from ocrtune.store.readings import read_pages
+    from ocrtune.store.store import open_store
 
     params = load_section("teacher_label", TeacherLabelParams)
     values = read_params()

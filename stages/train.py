@@ -29,11 +29,11 @@ def launch(base: Path) -> bool:
     """Train in several processes, where params.yaml says so and this is none of them; return whether that was done."""
     import sys
 
-    from ocrtune.downloads import fetch_student
-    from ocrtune.launching import launch_processes, wants_launch
+    from ocrtune.models.downloads import fetch_student
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.students import StudentProfile
     from ocrtune.params.train import TrainParams
+    from ocrtune.training.launching import launch_processes, wants_launch
 
     settings = load_section("train", TrainParams).launch
     if not wants_launch(settings):
@@ -47,18 +47,18 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     """Write the adapter (or, with method full, the weights) and the curves of a training; `folders`: pages, splits, rehearsal."""
     import shutil
 
-    from ocrtune.contract import CONTRACT, contract_of
-    from ocrtune.downloads import fetch_student
-    from ocrtune.finetuning import checkpoint_folder, describe_training, finetune
-    from ocrtune.launching import is_first
+    from ocrtune.models.contract import CONTRACT, contract_of
+    from ocrtune.models.downloads import fetch_student
+    from ocrtune.models.vlm import load_processor, weights_digest
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.students import StudentProfile
     from ocrtune.params.train import TrainParams
     from ocrtune.rows import check_counts, read_rows, write_json, write_rows
-    from ocrtune.saving import clear_when_full
-    from ocrtune.serving import note_on_serving
-    from ocrtune.unsloth_backend import import_unsloth
-    from ocrtune.vlm import load_processor, weights_digest
+    from ocrtune.serving.vllm import note_on_serving
+    from ocrtune.training.finetuning import checkpoint_folder, describe_training, finetune
+    from ocrtune.training.launching import is_first
+    from ocrtune.training.saving import clear_when_full
+    from ocrtune.training.unsloth_backend import import_unsloth
 
     pages, splits, rehearsal = folders
     values = read_params()
@@ -112,8 +112,8 @@ def main(
     import sys
     from contextlib import redirect_stdout
 
-    from ocrtune.launching import is_first
     from ocrtune.params.load import report_errors
+    from ocrtune.training.launching import is_first
 
     with report_errors(), redirect_stdout(sys.stdout if is_first() else io.StringIO()):
         if not launch(base):

@@ -4,12 +4,12 @@ import json
 import random
 from pathlib import Path
 
-from ocrtune.comparison_files import Outputs
+from ocrtune.comparing.files import Outputs
 from ocrtune.params.compare import CompareParams
 from ocrtune.rows import write_json, write_rows
-from ocrtune.scores import score_page
-from ocrtune.scores_csv import write_scores_csv
-from ocrtune.summaries import name_rates, summarize
+from ocrtune.scoring.scores import score_page
+from ocrtune.scoring.scores_csv import write_scores_csv
+from ocrtune.scoring.summaries import name_rates, summarize
 from stages.compare import Inputs, compare
 
 PARAMS = {"baseline": "base", "candidate": "tuned", "readers": None, "draws": 500, "confidence": 0.95, "seed": 0, "worst": 3,

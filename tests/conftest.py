@@ -82,7 +82,7 @@ def built_student(tmp_path_factory) -> Path:
     """Return the folder of an untrained student: the shape of the embedded one, forty times smaller."""
     import torch
 
-    from ocrtune.student import build_model, build_processor
+    from ocrtune.pretraining.student import build_model, build_processor
 
     folder = tmp_path_factory.mktemp("student")
     torch.manual_seed(0)

@@ -11,8 +11,8 @@ from PIL import Image
 
 from ocrtune.params.teachers import Generation, ImageSizing
 from ocrtune.reading import Page, Reading
-from ocrtune.readings import read_pages
-from ocrtune.store import Store
+from ocrtune.store.readings import read_pages
+from ocrtune.store.store import Store
 
 # What is asked, and what comes back
 

@@ -7,8 +7,8 @@ from answering_server import DONE, KEY, answer, cut, drip, event, hang_up, servi
 from api_reading import api, kinds, pages, read, read_one, server  # noqa: F401 (fixtures)
 
 from ocrtune.reading import Reading
-from ocrtune.readings import read_pages
-from ocrtune.store import Store
+from ocrtune.store.readings import read_pages
+from ocrtune.store.store import Store
 
 # Trouble that passes
 

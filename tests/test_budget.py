@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from ocrtune.budget import Budget, BudgetError, duration, read_log
 from ocrtune.reading import Page, Reading
-from ocrtune.readings import read_pages
-from ocrtune.store import Store
+from ocrtune.store.budget import Budget, BudgetError, duration, read_log
+from ocrtune.store.readings import read_pages
+from ocrtune.store.store import Store
 
 
 class PaidReader:
@@ -61,7 +61,7 @@ def test_what_was_spent_stands_in_the_log(tmp_path):
 
 
 def test_a_long_run_writes_to_the_log_on_its_way(tmp_path, monkeypatch):
-    monkeypatch.setattr("ocrtune.budget.LOG_EVERY_S", 0)
+    monkeypatch.setattr("ocrtune.store.budget.LOG_EVERY_S", 0)
     read_pages(PaidReader(), make_pages(5), Store(tmp_path), "teacher")
     assert [entry["pages"] for entry in read_log(tmp_path)] == [1] * 5
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ocrtune.checkpoints import check_whole, weight_files
+from ocrtune.models.checkpoints import check_whole, weight_files
+from ocrtune.models.vlm import load_model, load_processor, prompt_text
 from ocrtune.params.students import StudentProfile
-from ocrtune.vlm import load_model, load_processor, prompt_text
 
 PROFILE = StudentProfile(prompts={"ocr": ""}, max_new_tokens=4)
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from conftest import draw_line
 
-from ocrtune.collator import AnswerCollator
+from ocrtune.models.vlm import encode_pages, load_model, load_processor, open_image
 from ocrtune.params.students import StudentProfile
-from ocrtune.student import BOS, EOS, IMAGE, PAD, encode
-from ocrtune.vlm import encode_pages, load_model, load_processor, open_image
+from ocrtune.pretraining.student import BOS, EOS, IMAGE, PAD, encode
+from ocrtune.training.collator import AnswerCollator
 
 PROFILE = StudentProfile(prompts={"ocr": ""})
 TEXTS = ["ab", "a longer answer, 12", ""]

@@ -93,7 +93,7 @@ def test_a_bound_that_allows_the_likeness_lets_copies_pass_but_not_the_document_
 
 
 def test_scores_on_train_are_no_leak(tmp_path):
-    from ocrtune.leaks import find_leaks
+    from ocrtune.splits.leaks import find_leaks
 
     scored = Scored(tmp_path)
     for name in ("train", "val"):

@@ -10,7 +10,7 @@ from compared import PARAMS
 
 from ocrtune.params.compare import CompareParams
 from ocrtune.rows import RowError, read_rows, write_rows
-from ocrtune.scores_csv import SCORE_COLUMNS
+from ocrtune.scoring.scores_csv import SCORE_COLUMNS
 
 
 def drop_page(path: Path, page_id: str) -> None:

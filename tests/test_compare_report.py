@@ -8,7 +8,7 @@ from compared import NO_GATE, PICTURES, Scored
 from lxml import html
 from PIL import Image
 
-from ocrtune.verdict import find_unit
+from ocrtune.comparing.verdict import find_unit
 
 
 def test_pictures_hold_no_clock_and_no_version(scored):
@@ -97,7 +97,7 @@ def test_tables_for_dvc_plots_agree_with_the_scores(scored):
 @pytest.mark.parametrize(("cer", "name"), [(0, "000 perfect"), (0.001, "000 to 005 %"), (0.15, "015 to 020 %"), (0.9999, "095 to 100 %"),
                                            (1, "100 % and more"), (40, "100 % and more")])
 def test_bars_of_the_histogram(cer, name):
-    from ocrtune.plot_tables import find_bin, name_bin
+    from ocrtune.comparing.plot_tables import find_bin, name_bin
 
     assert name_bin(find_bin(cer)) == name
 
@@ -109,7 +109,7 @@ def test_units_by_page_id():
 
 
 def test_confusion_labels_are_drawable():
-    from ocrtune.plots import shorten_name, show
+    from ocrtune.comparing.plots import shorten_name, show
 
     assert [show(text) for text in ("", " ", "ſ", "台", "\0", "\ud800")] == ["(nothing)", "␣", "ſ", "U+53F0", "U+0000", "U+D800"]
     assert len(shorten_name("x" * 99)) <= 36

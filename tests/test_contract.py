@@ -2,10 +2,10 @@
 
 import pytest
 
-from ocrtune.contract import CONTRACT, check_contract, contract_of
+from ocrtune.models.contract import CONTRACT, check_contract, contract_of
+from ocrtune.models.vlm import load_processor
 from ocrtune.params.students import StudentProfile
 from ocrtune.rows import write_json
-from ocrtune.vlm import load_processor
 
 PROFILE = StudentProfile(prompts={"ocr": ""}, max_new_tokens=12)
 

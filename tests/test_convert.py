@@ -8,8 +8,8 @@ import pytest
 from conftest import draw_line
 from PIL import Image
 
-from ocrtune.example_files import detect_format, read_array, read_lines
-from ocrtune.example_formats import ROW_READERS, ROW_WRITERS, Example, tell_format
+from ocrtune.formats.example_files import detect_format, read_array, read_lines
+from ocrtune.formats.example_formats import ROW_READERS, ROW_WRITERS, Example, tell_format
 from tools.convert import convert
 
 TEXTS = {"a": "Ein Bär,\nzwei \"Zeilen\"  ", "b": "", "c": "<|ref|> 字 \\n é", "d": "last\t"}

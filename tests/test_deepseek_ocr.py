@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from ocrtune.deepseek_ocr.processing import DeepseekOcrProcessor
 from ocrtune.deepseek_ocr.views import PRESETS, count_tokens, cut_views, find_geometry, find_grid
-from ocrtune.merging import changed_tensors
+from ocrtune.models.vlm import encode_pages, generate_texts, load_model, load_processor
 from ocrtune.params.students import StudentProfile
-from ocrtune.vlm import encode_pages, generate_texts, load_model, load_processor
+from ocrtune.training.merging import changed_tensors
 from tools.tiny.deepseek import CLIP, SAM, published_config, write_published_tokenizer
 from tools.tiny.tokens import DEEPSEEK
 

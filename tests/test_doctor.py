@@ -12,9 +12,9 @@ import pytest
 import yaml
 from conftest import draw_line
 
-from ocrtune.clone_checks import MOST_IN_GIT, check_cache, check_documents, check_git, check_keys, check_pushed, check_remote
-from ocrtune.machine_checks import check_disk, check_packages, check_readers
-from ocrtune.model_checks import GIB, check_files, check_lengths, check_memory, check_prompt, check_targets, count_parameters
+from ocrtune.checks.clone import MOST_IN_GIT, check_cache, check_documents, check_git, check_keys, check_pushed, check_remote
+from ocrtune.checks.machine import check_disk, check_packages, check_readers
+from ocrtune.checks.model import GIB, check_files, check_lengths, check_memory, check_prompt, check_targets, count_parameters
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from hub import COMMIT, Hub
 
-from ocrtune.downloads import check_commit, take
+from ocrtune.models.downloads import check_commit, take
 from ocrtune.params.students import StudentProfile
 
 FETCH = """
 import sys
 from pathlib import Path
-from ocrtune.downloads import fetch_student
+from ocrtune.models.downloads import fetch_student
 from ocrtune.params.load import report_errors
 from ocrtune.params.students import StudentProfile
 

@@ -6,8 +6,17 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings, strategies
 
-from ocrtune import edits as edits_module
-from ocrtune.edits import Edits, align, count_confusions, count_edits, count_matches, count_numbered_edits, list_pieces, number_units
+from ocrtune.scoring import edits as edits_module
+from ocrtune.scoring.edits import (
+    Edits,
+    align,
+    count_confusions,
+    count_edits,
+    count_matches,
+    count_numbered_edits,
+    list_pieces,
+    number_units,
+)
 
 ANY_TEXT = strategies.text(strategies.characters(codec=None), max_size=40)
 NEAR_TEXT = strategies.text("ab ſs", max_size=30)  # few letters, so that most pairs overlap

@@ -8,7 +8,7 @@ import pytest
 from conftest import page_row
 
 from ocrtune.rows import read_rows, write_rows
-from ocrtune.scores_csv import SCORE_COLUMNS, read_scores_csv
+from ocrtune.scoring.scores_csv import SCORE_COLUMNS, read_scores_csv
 from stages.evaluate import main
 
 FOLDERS = DOCUMENTS, PAGES, SPLITS, CANARY = Path("data/documents"), Path("data/pages"), Path("data/splits"), Path("data/canary")

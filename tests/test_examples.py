@@ -3,10 +3,10 @@
 import pytest
 from conftest import draw_line
 
-from ocrtune.collator import AnswerCollator
-from ocrtune.examples import example_length, fit_examples, text_limit
+from ocrtune.models.vlm import encode_pages, load_model, load_processor, open_image
 from ocrtune.params.students import StudentProfile
-from ocrtune.vlm import encode_pages, load_model, load_processor, open_image
+from ocrtune.training.collator import AnswerCollator
+from ocrtune.training.examples import example_length, fit_examples, text_limit
 
 PROFILE = StudentProfile(prompts={"ocr": ""})
 

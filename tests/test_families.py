@@ -11,12 +11,12 @@ from conftest import ROOT, Project, page_row
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from ocrtune.finetuning import finetune
-from ocrtune.lora_targets import linear_layers, lora_targets, parameter_targets
+from ocrtune.models.vlm import encode_pages, load_model, load_processor, open_image, prompt_text
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
 from ocrtune.rows import read_rows, write_rows
-from ocrtune.vlm import encode_pages, load_model, load_processor, open_image, prompt_text
+from ocrtune.training.finetuning import finetune
+from ocrtune.training.lora_targets import linear_layers, lora_targets, parameter_targets
 from stages.evaluate import main as evaluate
 from stages.merge import main as merge
 from stages.train import main as train

@@ -12,13 +12,13 @@ import torch
 from conftest import draw_line
 from safetensors.torch import load_file
 
-from ocrtune.finetuning import checkpoint_folder, finetune, last_checkpoint
-from ocrtune.lora_targets import find_towers
+from ocrtune.models.vlm import generate_texts, load_model, load_processor, open_image
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import EarlyStopping, LoraParams, TrainParams
 from ocrtune.rows import write_json
-from ocrtune.selection import generated_cer
-from ocrtune.vlm import generate_texts, load_model, load_processor, open_image
+from ocrtune.training.finetuning import checkpoint_folder, finetune, last_checkpoint
+from ocrtune.training.lora_targets import find_towers
+from ocrtune.training.selection import generated_cer
 
 PROFILE = StudentProfile(prompts={"ocr": ""}, max_new_tokens=12)
 TEXTS = ["ab 12", "cat", "dog 7", "Zug", "fee", "Hut 3", "nie", "17 ok"]
@@ -49,7 +49,7 @@ def train(built_student, rows, tmp_path):
 
 
 def count_wrong_characters(model, folder: Path, images: Path) -> int:
-    from ocrtune.edits import count_edits
+    from ocrtune.scoring.edits import count_edits
 
     pictures = [open_image(images / f"{number}.png") for number in range(8)]
     readings = generate_texts(model.eval(), load_processor(folder, PROFILE), pictures, PROFILE)
@@ -124,7 +124,7 @@ def test_the_weights_that_read_best_are_kept_and_training_stops(train, built_stu
 TRAIN = """
 import json, sys
 from pathlib import Path
-from ocrtune.finetuning import finetune
+from ocrtune.training.finetuning import finetune
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
 

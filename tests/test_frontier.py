@@ -2,9 +2,9 @@
 
 import random
 
-from ocrtune.addresses import AddressBook, domains_of
-from ocrtune.documents import gather_documents, make_slug
-from ocrtune.frontier import DOCUMENT, PAGE, REDIRECT, Frontier, Outcome
+from ocrtune.crawl.addresses import AddressBook, domains_of
+from ocrtune.crawl.documents import gather_documents, make_slug
+from ocrtune.crawl.frontier import DOCUMENT, PAGE, REDIRECT, Frontier, Outcome
 
 LINKS = {"s": ("b", "a", "c"), "a": ("d", "e"), "b": ("e", "f"), "c": ("x:out",), "d": ("g",), "e": (), "f": (), "g": ()}
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ocrtune.gold import ConflictError, put_gold, read_gold, restore_gold
+from ocrtune.labels.gold import ConflictError, put_gold, read_gold, restore_gold
 from ocrtune.rows import RowError
 
 ROOT = Path(__file__).parents[1]
 WRITER = """
 import sys
 from pathlib import Path
-from ocrtune.gold import put_gold
+from ocrtune.labels.gold import put_gold
 for number in range(40):
     put_gold(Path(sys.argv[1]), f"{sys.argv[2]}{number:02}", f"{sys.argv[2]}{number}", f"text {number}", None)
 """

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ocrtune.scores import score_page, score_texts
-from ocrtune.summaries import summarize
-from ocrtune.tables import parse_html
-from ocrtune.teds import compare_tables
-from ocrtune.words import find_words
+from ocrtune.scoring.scores import score_page, score_texts
+from ocrtune.scoring.summaries import summarize
+from ocrtune.scoring.tables import parse_html
+from ocrtune.scoring.teds import compare_tables
+from ocrtune.texts.words import find_words
 
 GOLDEN = Path(__file__).parent / "golden"
 DOCS = Path(__file__).parents[1] / "docs" / "metrics.md"

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CLAIM = """
 import os
-from ocrtune.gpu_locks import claim_gpu
+from ocrtune.models.gpu_locks import claim_gpu
 print(claim_gpu(), os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 input()
 """

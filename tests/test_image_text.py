@@ -7,9 +7,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 from test_pdf2img import render
 
-from ocrtune.image_text import MAX_COMMENT, embed_text, embedded_text
-from ocrtune.page_images import PageImage
-from ocrtune.source_pages import Refusal
+from ocrtune.pages.image_text import MAX_COMMENT, embed_text, embedded_text
+from ocrtune.pages.images import PageImage
+from ocrtune.pages.source_pages import Refusal
 
 TEXT = "Grüße,\n2. ſt 😀\0 <end>"
 

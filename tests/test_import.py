@@ -8,8 +8,8 @@ import pytest
 from conftest import draw_line
 from PIL import Image
 
-from ocrtune.example_writers import bring_text
-from ocrtune.image_text import embed_text, embedded_text
+from ocrtune.formats.example_writers import bring_text
+from ocrtune.pages.image_text import embed_text, embedded_text
 
 TEXTS = [f"Zeile {number}, ſo gut" for number in range(12)]
 

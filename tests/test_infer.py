@@ -11,7 +11,7 @@ from conftest import ROOT, draw_line
 from PIL import Image
 from test_pdf2img import TEXTS, make_pdf
 
-from ocrtune.named_readers import ask_for, find_profile, usual_unit
+from ocrtune.infer.named_readers import ask_for, find_profile, usual_unit
 from ocrtune.params.teachers import Api, Local, RapidOcr, Tesseract
 from tools.infer import main
 

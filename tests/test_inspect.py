@@ -8,13 +8,13 @@ import torch
 from conftest import ROOT
 from PIL import Image
 
-from ocrtune.anatomy import build_empty, count, fold_tree, measure_mode, tower_sizes
+from ocrtune.checks.anatomy import build_empty, count, fold_tree, measure_mode, tower_sizes
+from ocrtune.checks.memory import estimate, measure_load
 from ocrtune.deepseek_ocr.configuration import DeepseekOcrConfig
 from ocrtune.deepseek_ocr.modeling import DeepseekOCRForCausalLM
-from ocrtune.lora_targets import TOWERS, lora_targets, parameter_targets
-from ocrtune.memory import estimate, measure_load
+from ocrtune.models.vlm import encode_pages, load_model, load_processor
 from ocrtune.params.students import StudentProfile
-from ocrtune.vlm import encode_pages, load_model, load_processor
+from ocrtune.training.lora_targets import TOWERS, lora_targets, parameter_targets
 from tools.inspect import inspect
 from tools.make_tiny import IMAGE, make_tiny
 from tools.tiny.deepseek import published_config

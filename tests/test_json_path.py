@@ -2,7 +2,7 @@
 
 import pytest
 
-from ocrtune.json_path import EVERY, find_values, parse_path
+from ocrtune.params.json_path import EVERY, find_values, parse_path
 
 
 @pytest.mark.parametrize(("path", "steps"), [

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, page_row
 
-from ocrtune.launching import launch_command, wants_launch
 from ocrtune.params.train import LaunchParams
 from ocrtune.rows import write_rows
+from ocrtune.training.launching import launch_command, wants_launch
 
 WORDS = ["models/base/tiny", "data/pages", "data/splits", "data/rehearsal"]
 TEXTS = ["ab 12", "cat", "dog 7", "Zug", "fee", "Hut 3", "nie", "17 ok"]

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from test_pdf2img import TEXTS, ink_of, make_scan, render
 
-from ocrtune.ink import find_blots
-from ocrtune.line_finding import find_lines, measure_skew
-from ocrtune.source_pages import Refusal
+from ocrtune.pages.ink import find_blots
+from ocrtune.pages.line_finding import find_lines, measure_skew
+from ocrtune.pages.source_pages import Refusal
 
 
 @pytest.mark.parametrize(("num_lines", "angle", "noise"), [(12, 0, 0), (20, 0, 600), (20, 1.7, 600), (20, -3.0, 300), (1, 0, 40)])

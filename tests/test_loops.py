@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings, strategies
 
-from ocrtune.loops import MIN_CHARS, MIN_COPIES, falls_into_loop, find_loop
+from ocrtune.scoring.loops import MIN_CHARS, MIN_COPIES, falls_into_loop, find_loop
 
 
 @pytest.mark.parametrize("text", [

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from ocrtune.lora_targets import find_towers, linear_layers, lora_targets, pattern, train_weights_of
-from ocrtune.student import build_model
+from ocrtune.pretraining.student import build_model
+from ocrtune.training.lora_targets import find_towers, linear_layers, lora_targets, pattern, train_weights_of
 
 ATTENTION = [f"self_attn.{name}_proj" for name in "qkvo"]
 MLP = [f"mlp.{name}_proj" for name in ("gate", "up", "down")]

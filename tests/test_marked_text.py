@@ -6,7 +6,7 @@ import re
 import pytest
 from hypothesis import given, settings, strategies
 
-from ocrtune.marked_text import MOST_CHARS, escape, mark_prediction, show_reference
+from ocrtune.comparing.marked_text import MOST_CHARS, escape, mark_prediction, show_reference
 
 ANY_TEXT = strategies.text(strategies.characters(codec=None) | strategies.sampled_from("|*_`<>&[]~\\:\n\0"), max_size=40)
 

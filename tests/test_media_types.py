@@ -6,7 +6,7 @@ import pymupdf
 import pytest
 from PIL import Image
 
-from ocrtune.media_types import SUFFIXES, looks_like_html, sniff_media_type
+from ocrtune.pages.media_types import SUFFIXES, looks_like_html, sniff_media_type
 
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "TIFF": "image/tiff", "WEBP": "image/webp",
            "BMP": "image/bmp", "JPEG2000": "image/jp2"}  # fmt: skip

@@ -10,10 +10,10 @@ import yaml
 from conftest import ROOT, page_row
 from safetensors.torch import load_file, save_file
 
-from ocrtune.merging import altered_settings, changed_tensors, load_trained, stray_tensors
+from ocrtune.models.vlm import end_tokens, generate_texts, load_model, load_processor, open_image
 from ocrtune.params.students import StudentProfile
 from ocrtune.rows import write_rows
-from ocrtune.vlm import end_tokens, generate_texts, load_model, load_processor, open_image
+from ocrtune.training.merging import altered_settings, changed_tensors, load_trained, stray_tensors
 from stages.merge import main as merge
 from stages.train import main as train
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ocrtune.model_card import dvc_hash, licence_of, write_card
+from ocrtune.training.model_card import dvc_hash, licence_of, write_card
 
 ROOT = Path(__file__).parents[1]
 CONTRACT = {"student": "tiny", "base_sha256": "ab" * 32, "mode": "both", "prompt": "Read.", "image": {}, "decoding": {"temperature": 0},

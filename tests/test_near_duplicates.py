@@ -8,10 +8,10 @@ from conftest import page_row
 from hypothesis import given, settings, strategies
 from PIL import Image
 
-from ocrtune.image_hashes import MOST_BITS, find_alike, hash_image
-from ocrtune.near_duplicates import find_image_twins, find_text_twins, find_twins, jaccard, list_shingles
 from ocrtune.rows import write_rows
-from ocrtune.split_statistics import describe_drift, describe_split, divergence, largest_gap, name_script
+from ocrtune.splits.image_hashes import MOST_BITS, find_alike, hash_image
+from ocrtune.splits.near_duplicates import find_image_twins, find_text_twins, find_twins, jaccard, list_shingles
+from ocrtune.splits.statistics import describe_drift, describe_split, divergence, largest_gap, name_script
 
 WORDS = [f"word{number}" for number in range(400)]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies
 
-from ocrtune.foldings import FOLDINGS
-from ocrtune.normalizers import NORMALIZERS, find_normalizer
 from ocrtune.params.evaluate import EvaluateParams
 from ocrtune.rows import RowError
+from ocrtune.texts.foldings import FOLDINGS
+from ocrtune.texts.normalizers import NORMALIZERS, find_normalizer
 
 ANY_TEXT = strategies.text(strategies.characters(codec=None))  # lone surrogates and NUL too
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ocrtune.packed_attention import block_lengths, use_packed_attention
+from ocrtune.models.packed_attention import block_lengths, use_packed_attention
+from ocrtune.models.vlm import encode_pages, load_model, load_processor
 from ocrtune.params.students import StudentProfile
-from ocrtune.vlm import encode_pages, load_model, load_processor
 
 PROFILE = StudentProfile(prompts={"ocr": ""})
 WIDTHS = {"one": [96], "same": [96, 96, 96], "mixed": [32, 160, 64, 64], "narrow": [16, 16, 240]}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ocrtune.page_text import Place, join_lines
+from ocrtune.pages.text import Place, join_lines
 
 
 def line(text: str, row: float, left: float = 0, width: float = 400, size: float = 20) -> tuple[str, Place]:

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from ocrtune.paired import count_outcomes, draw_rates, holm, percentile_interval, sign_flip_p, smallest_effect
+from ocrtune.comparing.paired import count_outcomes, draw_rates, holm, percentile_interval, sign_flip_p, smallest_effect
 
 
 def test_outcomes():

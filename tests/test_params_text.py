@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ocrtune.params.load import parse_params
-from ocrtune.params_text import change_values, keep_layout
+from ocrtune.search.params_text import change_values, keep_layout
 
 ROOT = Path(__file__).parents[1]
 TEXT = """# words

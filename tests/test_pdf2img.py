@@ -9,11 +9,11 @@ import pymupdf
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from ocrtune.line_crops import cut_line
-from ocrtune.page_images import PageImage, render_document
-from ocrtune.page_lines import Line
+from ocrtune.pages.images import PageImage, render_document
+from ocrtune.pages.line_crops import cut_line
+from ocrtune.pages.lines import Line
+from ocrtune.pages.source_pages import FAILURES_IN_A_ROW, Refusal
 from ocrtune.params.pdf2img import Pdf2imgParams
-from ocrtune.source_pages import FAILURES_IN_A_ROW, Refusal
 
 PARAMS = {"dpi": 100, "format": "png", "start_page": 1, "end_page": None, "grayscale": True, "unit": "line",
           "max_pixels": 4_000_000, "min_line_height_px": 8, "padding": 0.15, "workers": 1}  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from test_pdf2img import PDF, TEXTS, make_pdf, make_scan, params
 
-from ocrtune.page_rows import write_all_pages
+from ocrtune.pages.rows import write_all_pages
 from ocrtune.rows import RowError
 from stages.pdf2img import pdf2img
 

@@ -196,8 +196,8 @@ def test_rooms_are_apart():
 def small(tmp_path) -> Path:
     """Return a repository of one stage, true to its declaration."""
     for path, text in {
-        "stages/count.py": "def main():\n    from ocrtune.words import split\n    p = load_section('count', object)\n",
-        "ocrtune/__init__.py": "", "ocrtune/words.py": "from ocrtune import letters\n", "ocrtune/letters.py": "A = 1\n",
+        "stages/count.py": "def main():\n    from ocrtune.texts.words import split\n    p = load_section('count', object)\n",
+        "ocrtune/__init__.py": "", "ocrtune/texts/words.py": "from ocrtune import letters\n", "ocrtune/letters.py": "A = 1\n",
         "ocrtune/idle.py": "B = 1\n", "tools/show.py": "C = 1\n",
         "tools/own/parts.py": "D = 1\n", "tools/make.py": "import tools.own.parts\n",
     }.items():
@@ -207,7 +207,7 @@ def small(tmp_path) -> Path:
 
 
 COUNT = {"cmd": "python -m stages.count data/in data/out", "params": ["count"], "outs": ["data/out"],
-         "deps": ["data/in", "stages/count.py", "ocrtune/words.py", "ocrtune/letters.py"]}
+         "deps": ["data/in", "stages/count.py", "ocrtune/texts/words.py", "ocrtune/letters.py"]}
 
 
 def test_checks_pass_what_is_true(small):
@@ -216,8 +216,8 @@ def test_checks_pass_what_is_true(small):
 
 
 @pytest.mark.parametrize(("change", "complaint"), [
-    ({"deps": ["data/in", "stages/count.py", "ocrtune/words.py"]}, "add ocrtune/letters.py"),  # imported by an import
-    ({"deps": ["data/in", "ocrtune/words.py", "ocrtune/letters.py"]}, "add stages/count.py"),
+    ({"deps": ["data/in", "stages/count.py", "ocrtune/texts/words.py"]}, "add ocrtune/letters.py"),  # imported by an import
+    ({"deps": ["data/in", "ocrtune/texts/words.py", "ocrtune/letters.py"]}, "add stages/count.py"),
     ({"deps": [*COUNT["deps"], "ocrtune/idle.py"]}, "drop ocrtune/idle.py"),
     ({"deps": COUNT["deps"][1:]}, "data/in: in cmd"),
     ({"deps": [*COUNT["deps"], "data/more"]}, "data/more: in cmd"),
@@ -235,7 +235,7 @@ def test_checks_see_a_false_declaration(small, change, complaint):
 
 
 @pytest.mark.parametrize(("path", "text"), [
-    ("ocrtune/words.py", "def f():\n    import tools.own.parts\n"), ("ocrtune/words.py", "from stages import count\n"),
+    ("ocrtune/texts/words.py", "def f():\n    import tools.own.parts\n"), ("ocrtune/texts/words.py", "from stages import count\n"),
     ("stages/split.py", "from stages.count import main\n"), ("tools/make.py", "from tools.show import C\n"),
     ("tools/own/parts.py", "from .. import show\n"), ("ocrtune/__init__.py", "A = 1\n"),
 ])

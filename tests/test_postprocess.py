@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ocrtune.postprocess import VERSIONS, postprocess
+from ocrtune.readers.postprocess import VERSIONS, postprocess
 
 BOX = "<|det|>[[47, 315, 152, 333]]<|/det|>"
 TITLE = f"<|ref|>sub_title<|/ref|>{BOX}"

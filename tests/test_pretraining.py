@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
-from ocrtune.line_text import CHARACTERS, LineWriter, fit_words
-from ocrtune.pretraining import Chunks, Pretraining, length_limit
-from ocrtune.typefaces import typefaces_in
+from ocrtune.pretraining.line_text import CHARACTERS, LineWriter, fit_words
+from ocrtune.pretraining.training import Chunks, Pretraining, length_limit
+from ocrtune.pretraining.typefaces import typefaces_in
 
 ROOT = Path(__file__).parents[1]
 FONTS = Path(matplotlib.get_data_path()) / "fonts/ttf"
@@ -61,8 +61,8 @@ def test_the_loss_falls_and_a_checkpoint_goes_on(chunks, tmp_path):
 @pytest.mark.parametrize(("folder", "promised"), [("data/canary", 0.03), ("tests/lines/seen", 0.03), ("tests/lines/unseen", 0.08),
                                                    ("tests/lines/long", 0.03)])
 def test_shipped_weights_read_as_promised(folder, promised):
+    from ocrtune.models.vlm import generate_texts, load_model, load_processor
     from ocrtune.params.students import StudentProfile
-    from ocrtune.vlm import generate_texts, load_model, load_processor
 
     profile = StudentProfile(prompts={"ocr": ""}, max_new_tokens=100)
     model, processor = (load(ROOT / "models/base/tiny", profile) for load in (load_model, load_processor))

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from ocrtune.params.load import problems
-from ocrtune.prompts import Prompt, find_prompt, own_tasks
+from ocrtune.readers.prompts import Prompt, find_prompt, own_tasks
 
 SHIPPED = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
 USERS = SHIPPED["prompts"]

@@ -12,9 +12,9 @@ from conftest import ROOT, page_row
 from test_pdf2img import PDF, TEXTS, make_pdf
 from test_pdf2img_stage import contents
 
-from ocrtune.ray_workers import RayWorkers, connect, import_ray, work_in
+from ocrtune.machines.ray_workers import RayWorkers, connect, import_ray, work_in
+from ocrtune.machines.workers import Crash
 from ocrtune.rows import write_rows
-from ocrtune.workers import Crash
 
 ray = pytest.importorskip("ray")  # an optional package
 NODE = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80_000_000}

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from ocrtune.models.repeat_guard import build_repeat_guard
 from ocrtune.params.students import RepeatGuard
-from ocrtune.repeat_guard import build_repeat_guard
 
 VOCABULARY = 10
 

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from ocrtune.reader_scores import Rules
-from ocrtune.rescoring import rescore
+from ocrtune.evaluation.reader_scores import Rules
+from ocrtune.evaluation.rescoring import rescore
 from ocrtune.rows import RowError, write_rows
-from ocrtune.scores_csv import read_scores_csv
+from ocrtune.scoring.scores_csv import read_scores_csv
 
 RULES = Rules("nfc_ws@1")
 
@@ -117,7 +117,7 @@ def test_memory_stays_flat(tmp_path):
         write_rows(references, rows)
         write_rows(path, rows)
         code = ("from pathlib import Path; import resource\n"
-                "from ocrtune.rescoring import rescore; from ocrtune.reader_scores import Rules\n"
+                "from ocrtune.evaluation.rescoring import rescore; from ocrtune.evaluation.reader_scores import Rules\n"
                 f"rescore(Path({str(path)!r}), Path({str(references)!r}), Path({str(tmp_path / 'out')!r}), Rules('nfc_ws'), 5)\n"
                 "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")
         return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) // 1024

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from ocrtune.rows import RowError
-from ocrtune.scores import STATES, count_page_edits, find_state, score_page
-from ocrtune.scores_csv import SCORE_COLUMNS, read_scores_csv, write_scores_csv
-from ocrtune.summaries import add_up, name_rates, plain_rates, summarize
+from ocrtune.scoring.scores import STATES, count_page_edits, find_state, score_page
+from ocrtune.scoring.scores_csv import SCORE_COLUMNS, read_scores_csv, write_scores_csv
+from ocrtune.scoring.summaries import add_up, name_rates, plain_rates, summarize
 
 ANY_TEXT = strategies.text(strategies.characters(codec=None), max_size=40)
 

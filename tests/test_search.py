@@ -177,7 +177,7 @@ def test_an_interrupt_tidies_up(toy):
 
 
 def test_a_hopeless_experiment_is_ended_and_tidied(toy, monkeypatch):
-    from ocrtune.experiments import run_experiment
+    from ocrtune.search.experiments import run_experiment
 
     monkeypatch.chdir(toy.folder)
     for name, value in (toy.environment | {"TOY_PAUSE": "60"}).items():
@@ -224,9 +224,9 @@ def test_what_can_not_be_searched_is_refused_before_the_first_trial(toy):
 def test_importance_and_the_pruner_need_some_trials(tmp_path):
     import optuna
 
-    from ocrtune.search_report import board_rows, write_report
-    from ocrtune.search_space import Space, read_space
-    from ocrtune.search_study import begin_study, best_trial, build_pruner, build_sampler, num_taken, open_storage
+    from ocrtune.search.report import board_rows, write_report
+    from ocrtune.search.space import Space, read_space
+    from ocrtune.search.study import begin_study, best_trial, build_pruner, build_sampler, num_taken, open_storage
 
     (tmp_path / "space.yaml").write_text("search: {train.learning_rate: {range: [0.0, 1.0]}, train.seed: {choices: [1, 2]}}")
     space: Space = read_space(tmp_path / "space.yaml")

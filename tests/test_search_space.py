@@ -7,7 +7,7 @@ import optuna
 import pytest
 import yaml
 
-from ocrtune.search_space import Dimension, Space, grid_points, overrides, read_space, space_problems, suggest, values_now, with_values
+from ocrtune.search.space import Dimension, Space, grid_points, overrides, read_space, space_problems, suggest, values_now, with_values
 
 ROOT = Path(__file__).parents[1]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))

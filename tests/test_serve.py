@@ -24,8 +24,8 @@ from ocrtune.params.teachers import Api, ChatRequest, Generation, Local
 from ocrtune.readers.open import open_reader
 from ocrtune.reading import Page
 from ocrtune.rows import read_rows, write_rows
-from ocrtune.scores import score_page
-from ocrtune.summaries import summarize
+from ocrtune.scoring.scores import score_page
+from ocrtune.scoring.summaries import summarize
 
 KEY = "a-key-for-tests"
 CANARY = ROOT / "data/canary"

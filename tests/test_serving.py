@@ -8,7 +8,7 @@ import yaml
 from conftest import ROOT
 
 from ocrtune.params.students import StudentProfile
-from ocrtune.serving import note_on_serving, serve_command, write_compose
+from ocrtune.serving.vllm import note_on_serving, serve_command, write_compose
 
 STUDENTS = {name: StudentProfile(**told) for name, told in
             yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["students"].items()}

@@ -10,8 +10,8 @@ import fsspec
 import pytest
 
 from ocrtune.reading import Reading
-from ocrtune.share import Share
-from ocrtune.store import Store, open_store
+from ocrtune.store.share import Share
+from ocrtune.store.store import Store, open_store
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,7 +71,7 @@ def test_the_address_stands_in_the_environment(place, project, monkeypatch):
 
 
 def test_answers_are_sent_while_the_run_goes_on(place, tmp_path, monkeypatch):
-    monkeypatch.setattr("ocrtune.share.PAUSE_S", 0.01)
+    monkeypatch.setattr("ocrtune.store.share.PAUSE_S", 0.01)
     ours = machine(tmp_path / "a", place)
     for number in range(3):
         ours.put(key(number), Reading("x"))
@@ -82,7 +82,7 @@ def test_answers_are_sent_while_the_run_goes_on(place, tmp_path, monkeypatch):
 
 
 def test_many_parts_become_one(place, tmp_path, monkeypatch):
-    monkeypatch.setattr("ocrtune.share.MAX_PARTS", 4)
+    monkeypatch.setattr("ocrtune.store.share.MAX_PARTS", 4)
     ours = machine(tmp_path / "a", place)
     for number in range(10):
         ours.put(key(number), Reading("x"))
@@ -161,7 +161,7 @@ WRITE = """
 import sys, time
 from pathlib import Path
 from ocrtune.reading import Reading
-from ocrtune.store import open_store
+from ocrtune.store.store import open_store
 
 store = open_store()
 for number in range(int(sys.argv[1]), int(sys.argv[1]) + 200):

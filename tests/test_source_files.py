@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ocrtune.source_files import PDF, find_documents
+from ocrtune.pages.source_files import PDF, find_documents
 
 
 def write(path: Path, kind: str = "png") -> Path:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ocrtune.dealing import choose_split
 from ocrtune.params.split import SplitParams
 from ocrtune.rows import read_rows, write_rows
+from ocrtune.splits.dealing import choose_split
 from stages.split import main
 
 NAMES = ("train", "val", "test")

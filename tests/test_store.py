@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from ocrtune.params.teachers import Api
-from ocrtune.prompts import Prompt
 from ocrtune.readers.api import ApiReader
+from ocrtune.readers.prompts import Prompt
 from ocrtune.reading import Page, Reading
-from ocrtune.readings import read_pages
-from ocrtune.store import Store, reading_key
+from ocrtune.store.readings import read_pages
+from ocrtune.store.store import Store, reading_key
 
 PAGE = Page("a_p1", Path("a.png"), "00" * 32, "words")
 API = Api(base_url="http://127.0.0.1:1/v1", model_name="m")
@@ -123,7 +123,7 @@ def test_a_segment_that_was_moved_or_removed_meanwhile_is_noticed(tmp_path):
 
 
 def test_a_full_segment_is_followed_by_another(tmp_path, monkeypatch):
-    monkeypatch.setattr("ocrtune.segments.MAX_BYTES", 1000)
+    monkeypatch.setattr("ocrtune.store.segments.MAX_BYTES", 1000)
     store = Store(tmp_path)
     readings = {f"{number:064x}": Reading(f"{number} " * 100) for number in range(9)}
     for key, reading in readings.items():
@@ -138,7 +138,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_store_whole(project):
 import resource, signal
 from pathlib import Path
 from ocrtune.reading import Reading
-from ocrtune.store import Store
+from ocrtune.store.store import Store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 store = Store(Path("readings"))

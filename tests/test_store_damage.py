@@ -10,8 +10,8 @@ import pytest
 from test_store import CountingReader, make_pages, store  # noqa: F401 (fixtures)
 
 from ocrtune.reading import Reading
-from ocrtune.readings import read_pages
-from ocrtune.store import Store, open_store, store_folder
+from ocrtune.store.readings import read_pages
+from ocrtune.store.store import Store, open_store, store_folder
 
 
 def change(old: bytes, new: bytes):
@@ -62,8 +62,8 @@ READ_SLOWLY = """
 import sys, time
 from pathlib import Path
 from ocrtune.reading import Page, Reading
-from ocrtune.readings import read_pages
-from ocrtune.store import Store
+from ocrtune.store.readings import read_pages
+from ocrtune.store.store import Store
 
 class SlowReader:
     identity = {"type": "slow"}
@@ -104,7 +104,7 @@ WRITE_MANY = """
 import sys
 from pathlib import Path
 from ocrtune.reading import Reading
-from ocrtune.store import Store
+from ocrtune.store.store import Store
 
 store = Store(Path("readings"))
 for round in range(20):

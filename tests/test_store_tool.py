@@ -13,9 +13,9 @@ import fsspec
 import pytest
 from typer.testing import CliRunner
 
-from ocrtune.packing import MOST_SMALL, pack
 from ocrtune.reading import Reading
-from ocrtune.store import Store, open_store
+from ocrtune.store.packing import MOST_SMALL, pack
+from ocrtune.store.store import Store, open_store
 from tools.store import app
 
 READER, OTHER = {"type": "api", "model": "m"}, {"type": "letter-places"}
@@ -186,7 +186,7 @@ def test_a_writer_taken_for_dead_loses_nothing():
     writer.put(key(1), Reading("x"))
     (path,) = segments()
     store, written = open_store(), []
-    read_lines = __import__("ocrtune.segments", fromlist=["read_lines"]).read_lines
+    read_lines = __import__("ocrtune.store.segments", fromlist=["read_lines"]).read_lines
 
     def read_and_write_more(path, start=0):
         yield from read_lines(path, start)
@@ -195,7 +195,7 @@ def test_a_writer_taken_for_dead_loses_nothing():
 
     with pytest.MonkeyPatch.context() as patch:
         store.refresh()
-        patch.setattr("ocrtune.packing.segments.read_lines", read_and_write_more)
+        patch.setattr("ocrtune.store.packing.segments.read_lines", read_and_write_more)
         pack(store, [path])
     writer.put(key(3), Reading("after"))
     assert not path.exists()
@@ -213,8 +213,8 @@ def test_many_small_segments_are_joined_when_the_store_is_opened():
 PACK = """
 import sys
 from pathlib import Path
-from ocrtune.packing import closed_segments, pack
-from ocrtune.store import Store
+from ocrtune.store.packing import closed_segments, pack
+from ocrtune.store.store import Store
 
 store = Store(Path(".readings"))
 print("ready", flush=True)
@@ -261,5 +261,5 @@ def test_a_shared_store_is_pruned_where_it_is_shared(monkeypatch):
     assert b"letter-places" in fsspec.filesystem("memory").cat_file(left)
     assert held(range(6)) == [3, 4, 5]
     assert [path.parent.parent.name for path in segments()] == ["shared"]
-    monkeypatch.setattr("ocrtune.store.main_root", lambda: Path("elsewhere"))
+    monkeypatch.setattr("ocrtune.store.store.main_root", lambda: Path("elsewhere"))
     assert held(range(6)) == [3, 4, 5]

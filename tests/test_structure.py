@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given, settings, strategies
 
-from ocrtune.structure import count_structure, find_order, split_blocks
-from ocrtune.tables import find_tables, parse_html
-from ocrtune.teds import MOST_PAIRS, Cell, Table, compare_tables
-from ocrtune.tree_edits import Tree, tree_distance
+from ocrtune.scoring.structure import count_structure, find_order, split_blocks
+from ocrtune.scoring.tables import find_tables, parse_html
+from ocrtune.scoring.teds import MOST_PAIRS, Cell, Table, compare_tables
+from ocrtune.scoring.tree_edits import Tree, tree_distance
 
 PIPES = "| a | b |\n|---|---|\n| 1 | 2 |"
 HTML = "<table><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr><td>1</td><td>2</td></tr></tbody></table>"

@@ -66,7 +66,7 @@ def test_weights_in_four_bits_read(pages):
 
 
 def test_four_bits_want_bitsandbytes(student, pages, monkeypatch):
-    monkeypatch.setattr("ocrtune.quantization.find_spec", lambda name: None)
+    monkeypatch.setattr("ocrtune.models.quantization.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"bitsandbytes is not installed; run `\./run uv sync --locked --inexact --extra quantization`"):
         list(open_student(student, load_in_4bit=True).read(pages))
 

@@ -11,10 +11,10 @@ from team import Person
 from test_pdf2img import make_pdf
 from test_repro import make_project
 
+from ocrtune.labels.verdicts import REASONS
 from ocrtune.params.teacher_label import BudgetParams, TeacherLabelParams
 from ocrtune.params.teachers import Api, ChatRequest, Generation, ImageSizing, Local, Prices, Service, Tesseract
-from ocrtune.postprocess import PROCESSORS, postprocess
-from ocrtune.verdicts import REASONS
+from ocrtune.readers.postprocess import PROCESSORS, postprocess
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/teachers.md").read_text(encoding="utf-8")

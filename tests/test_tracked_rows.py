@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ocrtune.reading import Reading
-from ocrtune.tracked_rows import read_row, tracked_readings
+from ocrtune.store.tracked_rows import read_row, tracked_readings
 
 KEYS = [f"{number:064x}" for number in range(9)]
 

@@ -10,13 +10,13 @@ from conftest import draw_line
 from PIL import Image, ImageDraw
 from test_pdf2img import TEXTS, make_pdf, make_scan, params
 
-from ocrtune.page_plan import plan_pages
+from ocrtune.infer.transcription import Transcription
+from ocrtune.machines.workers import Workers
+from ocrtune.pages.plan import plan_pages
+from ocrtune.pages.source_files import find_documents
+from ocrtune.pages.source_pages import FAILURES_IN_A_ROW
 from ocrtune.reading import Page, Reading
-from ocrtune.source_files import find_documents
-from ocrtune.source_pages import FAILURES_IN_A_ROW
-from ocrtune.store import Store
-from ocrtune.transcription import Transcription
-from ocrtune.workers import Workers
+from ocrtune.store.store import Store
 
 
 class Counter:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import LoraParams, TrainParams
 from ocrtune.rows import write_rows
-from ocrtune.unsloth_backend import import_unsloth, load_for_unsloth
+from ocrtune.training.unsloth_backend import import_unsloth, load_for_unsloth
 from stages.merge import main as merge
 from stages.train import main as train
 from tools.make_tiny import IMAGE, make_tiny
@@ -135,7 +135,7 @@ import sys
 from pathlib import Path
 from unsloth_on_cpu import start
 start()
-from ocrtune.finetuning import finetune
+from ocrtune.training.finetuning import finetune
 from ocrtune.params.load import load_section, read_params
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from hypothesis import given, settings, strategies
 
-from ocrtune.words import PLAIN, WORD_BOUNDARY, WORD_CONTENT, find_words, split_chars
+from ocrtune.texts.words import PLAIN, WORD_BOUNDARY, WORD_CONTENT, find_words, split_chars
 
 PLAIN_CHARS = [char for char in map(chr, range(0x2500)) if PLAIN.fullmatch(char)]
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from ocrtune.workers import Workers
+from ocrtune.machines.workers import Workers
 
 
 def draw_slowly(count: int) -> Iterator[tuple[int]]:

@@ -23,7 +23,7 @@ def start() -> None:
         return
     os.environ |= SETTINGS | os.environ  # what the caller sets goes first
 
-    from ocrtune import unsloth_backend
+    from ocrtune.training import unsloth_backend
 
     unsloth_backend.start_unsloth()
     import triton.language

@@ -17,9 +17,9 @@ DRIFT = {"char_divergence": "characters, divergence in bits", "length_gap": "len
 
 def analyze(folder: Path, documents: Path | None, least: float, has_images: bool) -> dict:
     """Return statistics of each split, drift from train, and near-duplicates between splits."""
-    from ocrtune.near_duplicates import find_image_twins, find_text_twins
     from ocrtune.rows import index_rows, iterate_rows, read_rows
-    from ocrtune.split_statistics import describe_drift, describe_split
+    from ocrtune.splits.near_duplicates import find_image_twins, find_text_twins
+    from ocrtune.splits.statistics import describe_drift, describe_split
 
     splits = {name: read_rows(folder / f"{name}.jsonl", ("page_id", "doc_id", "image", "text", "origin")) for name in NAMES
               if (folder / f"{name}.jsonl").is_file()}

@@ -15,7 +15,7 @@ import typer
 
 def name_files(files: list[Path]) -> dict[str, Path]:
     """Return the files by name: the stem, with the folder's name before it where two are called alike."""
-    from ocrtune.scored_readers import RESERVED
+    from ocrtune.comparing.scored_readers import RESERVED
 
     if len(files) < 2:
         raise ValueError("name two files of predictions or more: the baseline first, then what is set beside it")
@@ -32,16 +32,16 @@ def name_files(files: list[Path]) -> dict[str, Path]:
 
 def compare(files: dict[str, Path], references: Path, out: Path) -> None:
     """Score files of predictions by name against a split's file, and write the comparison into a folder."""
-    from ocrtune.comparison import compare_readers
-    from ocrtune.comparison_files import Outputs, write_comparison
-    from ocrtune.normalizers import find_normalizer
+    from ocrtune.comparing.comparison import compare_readers
+    from ocrtune.comparing.files import Outputs, write_comparison
+    from ocrtune.comparing.scored_readers import check_readers, index_references, read_reader
+    from ocrtune.comparing.verdict import find_unit, say_verdict
+    from ocrtune.evaluation.reader_scores import Rules
+    from ocrtune.evaluation.rescoring import rescore
     from ocrtune.params.compare import CompareParams
     from ocrtune.params.evaluate import EvaluateParams
     from ocrtune.params.load import load_section
-    from ocrtune.reader_scores import Rules
-    from ocrtune.rescoring import rescore
-    from ocrtune.scored_readers import check_readers, index_references, read_reader
-    from ocrtune.verdict import find_unit, say_verdict
+    from ocrtune.texts.normalizers import find_normalizer
 
     evaluated, params = load_section("evaluate", EvaluateParams), load_section("compare", CompareParams)
     rules = Rules(find_normalizer(evaluated.normalizer, evaluated.fold).label, evaluated.unit, evaluated.structure)

@@ -69,9 +69,9 @@ def convert(source: Path, dest: Path, form: TO, read_as: FROM | None, prompt: st
     """Write the examples of a source; `folders`: pages of ours, and where relative image paths start. Return written and refused."""
     from dataclasses import replace
 
-    from ocrtune.example_files import detect_format, find_examples
-    from ocrtune.example_writers import write_documents, write_file, write_ground_truth
-    from ocrtune.prompts import own_tasks
+    from ocrtune.formats.example_files import detect_format, find_examples
+    from ocrtune.formats.example_writers import write_documents, write_file, write_ground_truth
+    from ocrtune.readers.prompts import own_tasks
     from ocrtune.rows import check_counts
 
     files, seen = find_files(source), {}
@@ -104,13 +104,13 @@ def write_report(predictions: Path, dest: Path, references: Path, name: str | No
     import os
     from datetime import UTC, datetime
 
-    from ocrtune.evaluated_pages import read_references
-    from ocrtune.normalizers import find_normalizer
+    from ocrtune.evaluation.reader_scores import Rules
+    from ocrtune.formats.results_report import describe_results
     from ocrtune.params.evaluate import EvaluateParams
     from ocrtune.params.load import load_section
-    from ocrtune.reader_scores import Rules
-    from ocrtune.results_report import describe_results
     from ocrtune.rows import index_rows, read_rows, write_json
+    from ocrtune.scoring.evaluated_pages import read_references
+    from ocrtune.texts.normalizers import find_normalizer
 
     params = load_section("evaluate", EvaluateParams)
     rules = Rules(find_normalizer(params.normalizer, params.fold).label, params.unit)
@@ -169,7 +169,7 @@ def main(
 
 def put_into_gold(gold: Path, documents: Path) -> None:
     """Add the texts of documents to gold, with the images as params.yaml has them made now."""
-    from ocrtune.imported_gold import add_gold
+    from ocrtune.labels.imported_gold import add_gold
     from ocrtune.params.load import load_section
     from ocrtune.params.pdf2img import Pdf2imgParams
 

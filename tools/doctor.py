@@ -12,9 +12,9 @@ import typer
 
 def examine(quick: bool) -> list:
     """Return all findings, in the order in which to mend them."""
-    from ocrtune.clone_checks import check_cache, check_documents, check_git, check_keys, check_pushed, check_remote
-    from ocrtune.findings import Finding
-    from ocrtune.machine_checks import check_packages, check_readers
+    from ocrtune.checks.clone import check_cache, check_documents, check_git, check_keys, check_pushed, check_remote
+    from ocrtune.checks.findings import Finding
+    from ocrtune.checks.machine import check_packages, check_readers
     from ocrtune.params.load import problems, read_params
 
     found = [check_git(Path())]
@@ -55,13 +55,13 @@ def uncached_outs(pipeline: Path) -> frozenset[str]:
 
 def examine_student(values: dict, quick: bool) -> list:
     """Return the findings about the chosen student."""
-    from ocrtune.checkpoints import weight_files
-    from ocrtune.machine_checks import check_disk
-    from ocrtune.model_checks import check_files, check_lengths, check_memory, check_prompt, check_targets, count_parameters, gpu_bytes
+    from ocrtune.checks.machine import check_disk
+    from ocrtune.checks.model import check_files, check_lengths, check_memory, check_prompt, check_targets, count_parameters, gpu_bytes
+    from ocrtune.models.checkpoints import weight_files
+    from ocrtune.models.vlm import quiet_libraries
     from ocrtune.params.students import StudentProfile
     from ocrtune.params.train import TrainParams
     from ocrtune.rows import read_rows
-    from ocrtune.vlm import quiet_libraries
 
     student = values["student"]
     base, splits = Path("models/base") / student, Path("data/splits")

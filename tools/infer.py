@@ -37,9 +37,9 @@ class Job:
 
     def open_reader(self):
         """Return the reader, here or spread over a cluster."""
+        from ocrtune.machines.spreading import spread
         from ocrtune.params.teachers import Local
         from ocrtune.readers.open import open_reader
-        from ocrtune.spreading import spread
 
         return spread(open_reader(self.profile, self.users), self.executor, has_model=isinstance(self.profile, Local))
 
@@ -66,11 +66,11 @@ def transcribe(job: Job, documents: list, refused: list[dict], counts: dict[str,
     """Read the documents and write each as it gets done; fill `counts`, and `refused` with what could not be read."""
     from tqdm import tqdm
 
-    from ocrtune.page_plan import plan_pages
-    from ocrtune.source_files import shown
-    from ocrtune.store import open_store
-    from ocrtune.transcription import Transcription
-    from ocrtune.workers import open_workers
+    from ocrtune.infer.transcription import Transcription
+    from ocrtune.machines.workers import open_workers
+    from ocrtune.pages.plan import plan_pages
+    from ocrtune.pages.source_files import shown
+    from ocrtune.store.store import open_store
 
     def take(transcript) -> None:
         for number, page in transcript.ordered():
@@ -123,8 +123,8 @@ def infer(job: Job, params) -> int:
     from contextlib import redirect_stdout
     from tempfile import TemporaryDirectory
 
-    from ocrtune.source_files import find_documents
-    from ocrtune.transcript_files import TranscriptFiles
+    from ocrtune.infer.files import TranscriptFiles
+    from ocrtune.pages.source_files import find_documents
 
     to_console = job.output == CONSOLE
     documents, refused = find_documents(job.paths, None if to_console else job.output)
@@ -173,10 +173,10 @@ def main(
     show_prompts: Annotated[bool, typer.Option("--list-prompts", help="list the tasks and exit")] = False,
 ) -> None:
     """Read documents with any reader."""
-    from ocrtune.named_readers import ask_for, choose_profile, own_prompts, usual_unit
+    from ocrtune.infer.named_readers import ask_for, choose_profile, own_prompts, usual_unit
     from ocrtune.params.load import load_section, read_params, report_errors
     from ocrtune.params.pdf2img import Pdf2imgParams
-    from ocrtune.postprocess import postprocess
+    from ocrtune.readers.postprocess import postprocess
 
     with report_errors():
         values = read_params(config)

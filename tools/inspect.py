@@ -15,7 +15,7 @@ import typer
 
 def find_model(name: str) -> tuple[Path, object]:
     """Return the folder and the profile of a student or of a folder; a folder's profile is the student's in params.yaml."""
-    from ocrtune.downloads import fetch_settings
+    from ocrtune.models.downloads import fetch_settings
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.students import StudentProfile
 
@@ -31,7 +31,7 @@ def find_model(name: str) -> tuple[Path, object]:
 
 def print_tree(model, depth: int) -> None:
     """Print the tree down to `depth`, equal layers folded into one line."""
-    from ocrtune.anatomy import fold_tree
+    from ocrtune.checks.anatomy import fold_tree
 
     for branch in fold_tree(model):
         if branch.depth <= depth:
@@ -41,9 +41,9 @@ def print_tree(model, depth: int) -> None:
 
 def print_modes(model, rank: int, dtype: str, load, batch: int) -> None:
     """Print what each mode trains with LoRA of this rank and whole, and the memory of a step of `batch` pages."""
-    from ocrtune.anatomy import count, measure_mode
-    from ocrtune.lora_targets import TOWERS, bare_parameters
-    from ocrtune.memory import estimate
+    from ocrtune.checks.anatomy import count, measure_mode
+    from ocrtune.checks.memory import estimate
+    from ocrtune.training.lora_targets import TOWERS, bare_parameters
 
     total, choices = count(model.parameters()), [(mode, False, False) for mode in TOWERS]
     choices += [("vision", True, False), ("both", True, False)]
@@ -73,9 +73,9 @@ def in_units(size: int) -> str:
 
 def inspect(name: str, depth: int, rank: int, batch: int, page: tuple[int, int], answer: int, dtype: str | None) -> None:
     """Print everything about a model; the memory only where its processor's files are there to lay a page."""
-    from ocrtune.anatomy import build_empty, tower_sizes
-    from ocrtune.memory import measure_load
-    from ocrtune.vlm import load_processor, quiet_libraries
+    from ocrtune.checks.anatomy import build_empty, tower_sizes
+    from ocrtune.checks.memory import measure_load
+    from ocrtune.models.vlm import load_processor, quiet_libraries
 
     quiet_libraries()
     folder, profile = find_model(name)

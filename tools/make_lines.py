@@ -23,10 +23,10 @@ def make_lines(out: Path, num_lines: int, min_chars: int, max_chars: int, worn: 
     """Write `num_lines` images and their rows; the same files each time where the same fonts and dictionaries are installed."""
     from PIL import Image
 
-    from ocrtune.line_image import render_line
-    from ocrtune.line_text import LineWriter
+    from ocrtune.pretraining.line_image import render_line
+    from ocrtune.pretraining.line_text import LineWriter
+    from ocrtune.pretraining.typefaces import seen_typefaces, unseen_typefaces
     from ocrtune.rows import write_rows
-    from ocrtune.typefaces import seen_typefaces, unseen_typefaces
 
     families = list((unseen_typefaces() if unseen else seen_typefaces()).values())
     writer, rng, rows = LineWriter.from_dictionaries(), random.Random(f"lines:{out.name}"), []

@@ -17,7 +17,7 @@ IMAGE = {"deepseek-ocr": {"base_size": 128, "image_size": 64}, "qwen25-vl": FEW_
 
 def make_tiny(family: str, folder: Path) -> None:
     """Write the miniature of `family`, the name of its profile."""
-    from ocrtune.vlm import quiet_libraries
+    from ocrtune.models.vlm import quiet_libraries
     from tools.tiny import deepseek, models
 
     builders = {

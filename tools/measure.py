@@ -31,10 +31,10 @@ def read_lines(folder: Path, by: str | None) -> dict[str, list[dict]]:
 def measure(readers: dict, sets: dict[str, list[dict]]) -> dict[tuple[str, str], dict]:
     """Return the pooled scores of each set by each reader, read through the store like any page."""
     from ocrtune.reading import Page
-    from ocrtune.readings import read_pages
-    from ocrtune.scores import score_page
-    from ocrtune.store import open_store
-    from ocrtune.summaries import summarize
+    from ocrtune.scoring.scores import score_page
+    from ocrtune.scoring.summaries import summarize
+    from ocrtune.store.readings import read_pages
+    from ocrtune.store.store import open_store
 
     store, figures = open_store(), {}
     pages = [Page(row["page_id"], row["image"], row["sha256"]) for rows in sets.values() for row in rows]

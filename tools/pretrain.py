@@ -4,7 +4,7 @@
 
 Short lines come first, then ever longer ones. A run killed at any moment goes on from its last
 checkpoint with the very lines it would have seen. Typefaces and words come from packages of the
-operating system (ocrtune/typefaces.py and ocrtune/line_text.py name them), or from --fonts and --words.
+operating system (ocrtune/pretraining/typefaces.py and ocrtune/pretraining/line_text.py name them), or from --fonts and --words.
 """
 
 import random
@@ -19,7 +19,7 @@ HELD_OUT = 96  # lines read at each evaluation
 
 def held_out(families: list, writer, max_chars: int) -> list:
     """Return lines that training never draws; the same ones each time."""
-    from ocrtune.line_image import render_line
+    from ocrtune.pretraining.line_image import render_line
 
     lines, rng = [], random.Random("held out")
     while len(lines) < HELD_OUT:
@@ -37,9 +37,9 @@ def measure_cer(model, lines: list) -> float:
     from PIL import Image
     from rapidfuzz.distance import Levenshtein
 
+    from ocrtune.models.vlm import generate_texts
     from ocrtune.params.students import StudentProfile
-    from ocrtune.student import build_processor
-    from ocrtune.vlm import generate_texts
+    from ocrtune.pretraining.student import build_processor
 
     processor, profile = build_processor(), StudentProfile(prompts={"ocr": ""}, max_new_tokens=120)
     model.eval()
@@ -54,8 +54,8 @@ def measure_cer(model, lines: list) -> float:
 
 def find_sources(fonts: Path | None, words: Path | None):
     """Return the typeface families to train on, those to test on, and the writer of lines."""
-    from ocrtune.line_text import LineWriter, fit_words
-    from ocrtune.typefaces import seen_typefaces, typefaces_in, unseen_typefaces
+    from ocrtune.pretraining.line_text import LineWriter, fit_words
+    from ocrtune.pretraining.typefaces import seen_typefaces, typefaces_in, unseen_typefaces
 
     writer = LineWriter.from_dictionaries() if words is None else LineWriter(
         {"words": fit_words(words.read_text(encoding="utf-8").split())}, {"words": 1})
@@ -72,7 +72,7 @@ def draw_curves(log: Path, picture: Path) -> None:
 
     from matplotlib.figure import Figure
 
-    from ocrtune.pretraining import CHUNK
+    from ocrtune.pretraining.training import CHUNK
 
     axis = (figure := Figure(figsize=(7, 3.5), layout="constrained")).subplots()
     for name in ("language", "alignment"):
@@ -106,7 +106,7 @@ def main(
     import torch
     from dvclive import Live
 
-    from ocrtune.pretraining import CHUNK, FULL_LENGTH, Chunks, Pretraining
+    from ocrtune.pretraining.training import CHUNK, FULL_LENGTH, Chunks, Pretraining
 
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)

@@ -40,11 +40,11 @@ def main(
     missing_as_empty: Annotated[bool, typer.Option("--missing-as-empty", help="pages without prediction count as failed")] = False,
 ) -> None:
     """Score stored predictions anew without running a model."""
-    from ocrtune.normalizers import find_normalizer
+    from ocrtune.evaluation.reader_scores import Rules
+    from ocrtune.evaluation.rescoring import rescore
     from ocrtune.params.load import report_errors
-    from ocrtune.reader_scores import Rules
-    from ocrtune.rescoring import rescore
-    from ocrtune.summaries import AGREEMENT, plain_rates
+    from ocrtune.scoring.summaries import AGREEMENT, plain_rates
+    from ocrtune.texts.normalizers import find_normalizer
 
     with report_errors():
         rules = Rules(find_normalizer(normalizer.value, [option.value for option in fold or []]).label, unit.value, structure)

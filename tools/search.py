@@ -39,7 +39,7 @@ def check_ready(space_file: Path):
 
     from ocrtune.params.load import read_params
     from ocrtune.rows import read_rows
-    from ocrtune.search_space import read_space, space_problems
+    from ocrtune.search.space import read_space, space_problems
 
     space, params = read_space(space_file), read_params()
     found = space_problems(space, params)
@@ -58,9 +58,9 @@ def run_trial(study, trial, space, params: dict, logs: Path, turn) -> float:
     """Run a trial's experiment and return the CER of the weights that it kept; a hopeless one raises `TrialPruned`."""
     import optuna
 
-    from ocrtune.experiments import ExperimentError, read_figures, run_experiment
-    from ocrtune.search_space import overrides, suggest
-    from ocrtune.search_study import experiment_name, mark_process
+    from ocrtune.search.experiments import ExperimentError, read_figures, run_experiment
+    from ocrtune.search.space import overrides, suggest
+    from ocrtune.search.study import experiment_name, mark_process
 
     mark_process(trial)
     values = suggest(trial, space)
@@ -92,8 +92,8 @@ def work(study, space, params: dict, logs: Path, n_trials: int) -> None:
     """Run trials until the study has `n_trials`; other processes may work on the same study."""
     from optuna.trial import TrialState
 
-    from ocrtune.experiments import ExperimentError, stop_experiment, take_turn
-    from ocrtune.search_study import experiment_name, num_taken, take_up
+    from ocrtune.search.experiments import ExperimentError, stop_experiment, take_turn
+    from ocrtune.search.study import experiment_name, num_taken, take_up
 
     while True:
         # The turn is held until the trial's experiment has begun: trials are counted exactly, and started one by one.
@@ -115,9 +115,9 @@ def search(name: str, space_file: Path, mode: str, n_trials: int, workers: int, 
     import subprocess
     import sys
 
-    from ocrtune.search_report import write_report
-    from ocrtune.search_space import grid_points, values_now
-    from ocrtune.search_study import (
+    from ocrtune.search.report import write_report
+    from ocrtune.search.space import grid_points, values_now
+    from ocrtune.search.study import (
         begin_study,
         best_trial,
         build_pruner,
@@ -211,8 +211,8 @@ def report(study_name: StudyName = "search", storage: Storage = STORAGE) -> None
     from ocrtune.params.load import report_errors
 
     with report_errors():
-        from ocrtune.search_report import write_report
-        from ocrtune.search_study import load_study, open_storage
+        from ocrtune.search.report import write_report
+        from ocrtune.search.study import load_study, open_storage
 
         for file in write_report(load_study(study_name, open_storage(storage)), FOLDER / study_name):
             print(f"wrote {file}")
@@ -224,12 +224,12 @@ def apply(study_name: StudyName = "search", storage: Storage = STORAGE) -> None:
     from ocrtune.params.load import report_errors
 
     with report_errors():
-        from ocrtune.experiments import apply_experiment
         from ocrtune.params.load import PARAMS, parse_params, read_params
-        from ocrtune.params_text import change_values
         from ocrtune.rows import write_text
-        from ocrtune.search_space import overrides
-        from ocrtune.search_study import best_trial, experiment_name, load_study, open_storage
+        from ocrtune.search.experiments import apply_experiment
+        from ocrtune.search.params_text import change_values
+        from ocrtune.search.space import overrides
+        from ocrtune.search.study import best_trial, experiment_name, load_study, open_storage
 
         study = load_study(study_name, open_storage(storage))
         best = best_trial(study)

@@ -13,13 +13,13 @@ def serve(model: Path, student: str, name: str, host: str, port: int, key_env: s
     """Serve until interrupted (SIGINT, SIGTERM)."""
     import signal
 
-    from ocrtune.chat_server import ChatServer
-    from ocrtune.contract import check_contract
+    from ocrtune.models.contract import check_contract
+    from ocrtune.models.vlm import load_model, load_processor
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.students import StudentProfile
     from ocrtune.readers.keys import environment_key
-    from ocrtune.served_model import ServedModel
-    from ocrtune.vlm import load_model, load_processor
+    from ocrtune.serving.chat_server import ChatServer
+    from ocrtune.serving.served_model import ServedModel
 
     students = read_params().get("students") or {}
     if student not in students:

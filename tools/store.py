@@ -20,8 +20,8 @@ def list_store() -> None:
     """Print each reader with what the store holds of it, and what reading has cost so far."""
     import json
 
-    from ocrtune.budget import read_log
-    from ocrtune.store import open_store
+    from ocrtune.store.budget import read_log
+    from ocrtune.store.store import open_store
 
     store = open_store()
     store.refresh()
@@ -39,8 +39,8 @@ def verify_store(repair: bool) -> None:
     """Look at every byte; damaged lines are an error unless `repair` takes them out."""
     from tqdm import tqdm
 
-    from ocrtune.packing import check_segment, closed_segments, pack
-    from ocrtune.store import open_store
+    from ocrtune.store.packing import check_segment, closed_segments, pack
+    from ocrtune.store.store import open_store
 
     store = open_store()
     closed, damaged, broken = set(closed_segments(store)), 0, []
@@ -66,8 +66,8 @@ def export_store(path: Path, reader: str | None) -> None:
 
     from tqdm import tqdm
 
-    from ocrtune.segments import read_head
-    from ocrtune.store import open_store
+    from ocrtune.store.segments import read_head
+    from ocrtune.store.store import open_store
 
     store, count = open_store(), 0
     store.refresh()
@@ -99,8 +99,8 @@ def take_over(store, readings) -> tuple[int, int]:
 
 def import_rows(paths: list[Path]) -> None:
     """Put the readings of rows into the store: those of `export`, of labels.jsonl, of predictions; what it has already stays."""
-    from ocrtune.store import open_store
-    from ocrtune.tracked_rows import read_file
+    from ocrtune.store.store import open_store
+    from ocrtune.store.tracked_rows import read_file
 
     store = open_store()
     counts = {path: take_over(store, read_file(path)) for path in paths}
@@ -113,8 +113,8 @@ def import_rows(paths: list[Path]) -> None:
 
 def refill_store(revs: list[str]) -> None:
     """Put into the store what the rows of these git revisions hold, or those of the workspace and of HEAD."""
-    from ocrtune.store import open_store
-    from ocrtune.tracked_rows import tracked_readings
+    from ocrtune.store.store import open_store
+    from ocrtune.store.tracked_rows import tracked_readings
     from ocrtune.workspace import main_root
 
     total, new = take_over(open_store(), tracked_readings(main_root(), revs or [None, "HEAD"]))
@@ -125,10 +125,10 @@ def prune_store(keep_revs: list[str], older_than: float | None, reader: str | No
     """Remove the readings that meet every condition given; none given is an error."""
     import time
 
-    from ocrtune.packing import Packed, choose, closed_segments, pack
-    from ocrtune.segments import Head, read_lines
-    from ocrtune.store import open_store
-    from ocrtune.tracked_rows import tracked_readings
+    from ocrtune.store.packing import Packed, choose, closed_segments, pack
+    from ocrtune.store.segments import Head, read_lines
+    from ocrtune.store.store import open_store
+    from ocrtune.store.tracked_rows import tracked_readings
     from ocrtune.workspace import main_root
 
     if not keep_revs and older_than is None and reader is None:
@@ -160,8 +160,8 @@ def prune_store(keep_revs: list[str], older_than: float | None, reader: str | No
 
 def pack_store() -> None:
     """Join the segments that nobody writes to, and drop doubles and damaged lines."""
-    from ocrtune.packing import closed_segments, pack
-    from ocrtune.store import open_store
+    from ocrtune.store.packing import closed_segments, pack
+    from ocrtune.store.store import open_store
 
     store = open_store()
     closed = closed_segments(store)

@@ -16,8 +16,8 @@ def tidy() -> str:
     import yaml
 
     from ocrtune.params.load import PARAMS, read_params
-    from ocrtune.params_text import keep_layout
     from ocrtune.rows import write_text
+    from ocrtune.search.params_text import keep_layout
 
     done = subprocess.run(["git", "show", f"HEAD:./{PARAMS}"], capture_output=True)
     if done.returncode:

@@ -7,8 +7,8 @@ IMAGE_TOKEN_ID = 128815  # where config.json states none, as the published one
 
 def prepare() -> None:
     """Make the model known to transformers' Auto classes, and keep peft from renaming its adapters."""
-    from ocrtune.adapter_names import keep_own_names
     from ocrtune.deepseek_ocr.registration import register
+    from ocrtune.models.adapter_names import keep_own_names
 
     register()
     keep_own_names()

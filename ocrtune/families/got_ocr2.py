@@ -18,7 +18,7 @@ def load_processor(folder: Path, settings: dict):
     """Return its processor, called as any other: a list of images for each text."""
     from transformers import GotOcr2Processor
 
-    from ocrtune.processors import open_processor
+    from ocrtune.models.processors import open_processor
 
     class GotProcessor(GotOcr2Processor):
         def __call__(self, images=None, text=None, **kwargs):

@@ -9,7 +9,7 @@ def load_processor(folder: Path, settings: dict):
     from transformers.models.smolvlm import processing_smolvlm
     from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
-    from ocrtune.processors import open_processor
+    from ocrtune.models.processors import open_processor
 
     processing_smolvlm.num2words = processing_smolvlm.num2words or str  # says "two frames" of a video
     package.SmolVLMImageProcessorPil = SmolVLMImageProcessorPil  # hidden where torchvision is not installed

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator
 
-from ocrtune.json_path import parse_path
+from ocrtune.params.json_path import parse_path
 from ocrtune.params.load import Section
 from ocrtune.params.students import StudentProfile
 

@@ -6,17 +6,17 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from ocrtune.loops import find_loop
 from ocrtune.params.teachers import Api
-from ocrtune.prompts import Prompt
 from ocrtune.readers.chat_answer import MOST_BYTES, StreamedAnswer, parse_answer
 from ocrtune.readers.crew import Send, read_together
 from ocrtune.readers.keys import environment_headers, environment_key
 from ocrtune.readers.live_text import LiveText
 from ocrtune.readers.pools import open_clients
+from ocrtune.readers.prompts import Prompt
 from ocrtune.readers.sent_image import is_blank, prepare_image
 from ocrtune.readers.trouble import Trouble, describe_error, hide, judge_status, shorten
 from ocrtune.reading import Page, Reading
+from ocrtune.scoring.loops import find_loop
 
 NO_KEY = "none"  # servers of one's own ask for none, the client insists on one
 LOOP_CHARS = 100_000  # where loops are looked for, at an answer's end: more takes seconds

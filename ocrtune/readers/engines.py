@@ -10,8 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ocrtune.machines.spreading import ReadBatch, cut_batches
 from ocrtune.reading import Page, Reading
-from ocrtune.spreading import ReadBatch, cut_batches
 
 TESSERACT_TIMEOUT_S = 120
 PROBLEM_CHARS = 200

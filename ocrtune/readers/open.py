@@ -27,8 +27,8 @@ def open_reader(profile: Profile, prompts: Mapping[str, Mapping[str, str]] | Non
 
         return TesseractReader(profile.language, profile.page_segmentation, profile.workers)
     if isinstance(profile, Api):
-        from ocrtune.prompts import find_prompt, own_tasks
         from ocrtune.readers.api import ApiReader
+        from ocrtune.readers.prompts import find_prompt, own_tasks
 
         return ApiReader(profile, find_prompt(profile.task, own_tasks(profile.model_name), prompts or {}))
     if isinstance(profile, Service):

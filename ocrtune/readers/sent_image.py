@@ -80,7 +80,7 @@ def is_blank(path: Path) -> bool:
     import numpy as np
     from PIL import Image
 
-    from ocrtune.ink import mark_ink
+    from ocrtune.pages.ink import mark_ink
 
     with Image.open(path) as image:
         image.draft("L", (2000, 2000))

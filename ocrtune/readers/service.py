@@ -5,7 +5,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 
-from ocrtune.json_path import find_values, parse_path
+from ocrtune.params.json_path import find_values, parse_path
 from ocrtune.params.teachers import Service
 from ocrtune.readers.chat_answer import MOST_BYTES, shown
 from ocrtune.readers.crew import Send, read_together

@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ocrtune.adapters import WEIGHTS as ADAPTER
-from ocrtune.adapters import find_base, is_adapter, load_adapted
-from ocrtune.contract import check_contract
-from ocrtune.downloads import fetch_student
+from ocrtune.machines.spreading import ReadBatch, cut_batches
+from ocrtune.models.adapters import WEIGHTS as ADAPTER
+from ocrtune.models.adapters import find_base, is_adapter, load_adapted
+from ocrtune.models.contract import check_contract
+from ocrtune.models.downloads import fetch_student
+from ocrtune.models.vlm import generate_texts, load_model, load_processor, open_image, prompt_text, weights_digest
 from ocrtune.params.students import StudentProfile
 from ocrtune.reading import Page, Reading
-from ocrtune.spreading import ReadBatch, cut_batches
-from ocrtune.vlm import generate_texts, load_model, load_processor, open_image, prompt_text, weights_digest
 
 WINDOW = 16  # batches of pages that are sorted by shape together: those of one shape waste no padding
 

@@ -2,13 +2,13 @@
 
 import json
 
-from ocrtune.gate import LIKENESS, Bound, judge
+from ocrtune.comparing.gate import LIKENESS, Bound, judge
+from ocrtune.comparing.verdict import count, points
+from ocrtune.scoring.summaries import plain_rates
 from ocrtune.studio.fragments import notice, percent
 from ocrtune.studio.marked_edits import show
 from ocrtune.studio.params_file import read_params
 from ocrtune.studio.project import Project
-from ocrtune.summaries import plain_rates
-from ocrtune.verdict import count, points
 
 GATE = {"max_cer_increase": "all pages", "max_slice_increase": "the slice that fared worst", "max_canary_increase": "clean print",
         LIKENESS: "no leaks"}

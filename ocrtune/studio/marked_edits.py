@@ -2,8 +2,8 @@
 
 import html
 
-from ocrtune.edits import list_pieces
-from ocrtune.marked_text import name_char
+from ocrtune.comparing.marked_text import name_char
+from ocrtune.scoring.edits import list_pieces
 
 MOST_CHARS = 60_000
 

@@ -92,7 +92,7 @@ RENDERING = threading.Lock()  # PyMuPDF is not thread-safe
 @lru_cache(maxsize=24)
 def draw_source(source: DocumentPage) -> bytes:
     """Return a document's page as pdf2img rendered it, so that boxes in pages.jsonl fit; one that can't be is a `ValueError`."""
-    from ocrtune.source_pages import Refusal, open_image, open_pdf
+    from ocrtune.pages.source_pages import Refusal, open_image, open_pdf
 
     params = Pdf2imgParams.model_validate_json(source.params).model_copy(update={"start_page": source.page, "end_page": source.page})
     with RENDERING:

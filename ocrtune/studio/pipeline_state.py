@@ -6,10 +6,10 @@ import sys
 from dataclasses import dataclass
 
 from ocrtune.params.load import parse_params
+from ocrtune.scoring.summaries import plain_rates
 from ocrtune.studio.git_state import GitError, git
 from ocrtune.studio.project import Project
 from ocrtune.studio.revisions import list_revisions
-from ocrtune.summaries import plain_rates
 
 PATIENCE_S = 120
 MOST_PARAMS = 4

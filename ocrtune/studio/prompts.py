@@ -4,7 +4,7 @@ import html
 from types import SimpleNamespace
 
 from ocrtune.params.prompts import LOCKED
-from ocrtune.prompts import Prompt
+from ocrtune.readers.prompts import Prompt
 from ocrtune.studio.fragments import PICK, notice, page_views, say_errors, text_block
 from ocrtune.studio.marked_edits import mark, show
 from ocrtune.studio.params_file import pdf2img_json, read_params

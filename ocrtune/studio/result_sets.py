@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ocrtune.rows import RowError, read_rows
-from ocrtune.scores import score_page
-from ocrtune.scores_csv import SLICE
+from ocrtune.scoring.scores import score_page
+from ocrtune.scoring.scores_csv import SLICE
 from ocrtune.studio.params_file import read_params
 from ocrtune.studio.project import Project
 

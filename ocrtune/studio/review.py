@@ -3,7 +3,7 @@
 import html
 from types import SimpleNamespace
 
-from ocrtune.gold import ConflictError, put_gold, restore_gold
+from ocrtune.labels.gold import ConflictError, put_gold, restore_gold
 from ocrtune.studio.fragments import PICK, figures, notice, page_views, say_errors, text_block
 from ocrtune.studio.git_state import commit_file, count_new_lines
 from ocrtune.studio.guard import name_account

@@ -7,10 +7,10 @@ readings differ from the label, what teacher_label found in it, whether it has n
 
 from dataclasses import dataclass
 
-from ocrtune.edits import count_edits
-from ocrtune.normalizers import find_normalizer
+from ocrtune.scoring.edits import count_edits
 from ocrtune.studio.project import Project
 from ocrtune.studio.result_sets import NORMALIZER
+from ocrtune.texts.normalizers import find_normalizer
 
 SECONDS_A_PAGE = 4.0  # to look, to decide and to press a key
 SECONDS_A_CHAR = 0.08  # to compare a character with the picture

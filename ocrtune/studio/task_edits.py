@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from ocrtune.gold import locked
+from ocrtune.labels.gold import locked
 from ocrtune.params.prompts import LOCKED
 from ocrtune.rows import RowError, write_text
 from ocrtune.studio.params_file import dump_document, load_document

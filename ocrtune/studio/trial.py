@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from ocrtune.prompts import Prompt, own_tasks
+from ocrtune.readers.prompts import Prompt, own_tasks
 from ocrtune.rows import RowError
 from ocrtune.studio.params_file import read_params
 from ocrtune.studio.project import Project
@@ -66,10 +66,10 @@ def open_profile(profile_json: str, is_local: bool, prompt: Prompt):
 
 def read_once(project: Project, name: str, prompt: Prompt, page_id: str) -> str:
     """Return a reader's text of a page, through the store; a reader that fails is a `RowError`."""
-    from ocrtune.postprocess import postprocess
+    from ocrtune.readers.postprocess import postprocess
     from ocrtune.reading import Page
-    from ocrtune.readings import read_pages
-    from ocrtune.store import open_store
+    from ocrtune.store.readings import read_pages
+    from ocrtune.store.store import open_store
 
     row = project.pages().get(page_id)
     if row is None:

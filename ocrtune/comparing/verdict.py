@@ -1,0 +1,133 @@
+"""Say in plain sentences what a comparison found. `code` and **bold** are marked as in Markdown."""
+
+import re
+from collections.abc import Iterable
+
+from ocrtune.comparing.comparison import ORIGINS, Comparison
+from ocrtune.comparing.gate import LIKENESS
+
+UNITS = {"codepoint": "code point", "grapheme": "grapheme cluster"}
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, with a second digit where the first would hide it."""
+    return f"{100 * share:.{2 if 0 < abs(share) < 0.00995 else 1}f} %"
+
+
+def points(*changes: float) -> list[str]:
+    """Return changes of a share in percentage points, signed, alike in digits."""
+    digits = 2 if 0 < max(map(abs, changes)) < 0.00995 else 1
+    return [f"{100 * change:+.{digits}f}" if round(100 * change, digits) else f"{0:.{digits}f}" for change in changes]
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def find_unit(page_ids: Iterable[str]) -> str:
+    """Return what the images of these ids are: line or block where all end so (`..._l003`, `..._b003`), else page."""
+    marks = {match and match[1] for match in map(re.compile(r".*_([lb])\d+").fullmatch, page_ids)}
+    return {"l": "line", "b": "block"}.get(marks.pop(), "page") if len(marks) == 1 else "page"
+
+
+def say_p(p: float) -> str:
+    """Return a p-value as it is usually written."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def say_change(before: float, after: float) -> str:
+    """Return a change in points and relative to before, side by side."""
+    (change,) = points(after - before)
+    return f"{change} ({100 * (after - before) / before:+.0f} %)" if before else change
+
+
+def say_verdict(comparison: Comparison, unit: str) -> str:
+    """Return the finding as one plain sentence; "lowered" or "raised" only where the interval leaves out 0."""
+    difference, (before, after) = comparison.difference, comparison.cers[:2]
+    names = comparison.baseline.name, comparison.candidate.name
+    subject = "Fine-tuning" if names == ("base", "tuned") else f"Reading with {names[1]} instead of {names[0]}"
+    score = comparison.score_name
+    over = f"over {count(len(comparison.documents), 'document')}, {count(comparison.num_pages, unit)}"
+    if difference.interval is None:
+        (change,) = points(difference.absolute)
+        return (f"The {score} is {percent(before)} with {names[0]} and {percent(after)} with {names[1]} ({change} points, {over}); "
+                "one document alone can't say how far that holds for others.")
+    change, low, high = points(difference.absolute, *difference.interval)
+    relative = "" if difference.relative is None else f" or {100 * difference.relative:+.0f} %"
+    numbers = f"({change} points{relative}, {100 * comparison.confidence:g} % interval {low} to {high} points, {over})"
+    if not difference.is_clear:
+        return f"{subject} made no clear difference to the {score}: {percent(before)} before, {percent(after)} after {numbers}."
+    verb = "lowered" if difference.absolute < 0 else "raised"
+    return f"{subject} {verb} the {score} from {percent(before)} to {percent(after)} {numbers}."
+
+
+def say_outcomes(comparison: Comparison, unit: str) -> str:
+    """Return how evenly the difference falls on documents and pages, and how likely chance alone makes it."""
+    difference = comparison.difference
+    parts = [f"Of {count(sum(outcomes), noun)}, {outcomes.wins:,} got better, {outcomes.ties:,} stayed the same "
+             f"and {outcomes.losses:,} got worse." for outcomes, noun in ((difference.documents, "document"), (difference.pages, unit))]
+    if difference.smallest is None:  # one document: chance has nothing to deal
+        return " ".join(parts)
+    few = " With so few documents the interval tends to be too narrow." if len(comparison.documents) < 10 else ""
+    size = points(difference.smallest)[0].lstrip("+")
+    smallest = f" The smallest difference that these documents would show four times in five is about {size} points."
+    chance = f" If the two read alike, chance would part them this far with {say_p(difference.p_value)} (sign flips by document)."
+    return " ".join(parts) + chance + smallest + few
+
+
+def say_transitions(comparison: Comparison, unit: str) -> str:
+    """Return which pages went from a sound reading to a failure, and which the other way."""
+    moves = comparison.transitions
+    into = [f"{number:,} to {after}" for (before, after), number in sorted(moves.items()) if before == "fine" != after]
+    out = [f"{number:,} from {before}" for (before, after), number in sorted(moves.items()) if after == "fine" != before]
+    if not into and not out:
+        failed = sum(number for (before, after), number in moves.items() if after != "fine")
+        return (f"No {unit} failed (looped, was cut off, stayed empty or was made up) under either reader." if not failed else
+                f"The same {count(failed, unit)} failed under both readers.")
+    return (f"From fine to a failure: {', '.join(into) or 'none'}. From a failure to fine: {', '.join(out) or 'none'}.")
+
+
+def say_adjusted(noun: str) -> str:
+    """Return what the p-values of a table are, one a slice or a reader, and what few documents can't show."""
+    return (f"p-values are those of sign flips by document, adjusted for the number of {noun} (Holm). "
+            "From n documents p is 2 / 2ⁿ at least, before the adjustment: 0.25 from three.")
+
+
+def say_gate(comparison: Comparison) -> list[str]:
+    """Return the bounds of the gate, a sentence each; none where no gate is set."""
+    def say(bound) -> str:
+        if bound.increase is None:
+            return f"`{bound.key}`: **not passed**, nothing was measured on clean print"
+        if bound.key == LIKENESS:
+            allowed = percent(bound.bound)
+            return (f"`{bound.key}`: passed, no tested document is over {allowed} the same as one of train or val" if bound.has_passed else
+                    f"`{bound.key}`: **not passed**, {bound.where}; at most {allowed} allowed")
+        change, allowed = points(bound.increase, bound.bound)
+        where = f" ({bound.where})" if bound.where else ""
+        return f"`{bound.key}`: {'passed' if bound.has_passed else '**not passed**'}, {change} points{where}, at most {allowed} allowed"
+
+    return [say(bound) for bound in comparison.bounds]
+
+
+def say_references(comparison: Comparison) -> str:
+    """Return what the references are, who made them and how texts were prepared."""
+    origins, figures = comparison.origins, comparison.baseline.figures
+    parts = [f"{number:,} are {origin}" for origin, number in origins.items()]
+    made = f"{', '.join(parts[:-1])} and {parts[-1]}" if parts[1:] else f"all are {next(iter(origins))}"
+    warning = (" A teacher errs too: a score against its labels measures agreement with the teacher. "
+               "Texts that people checked, in `data/gold.jsonl`, make it a CER proper." if ORIGINS["teacher"] in origins else "")
+    return (f"Of {count(comparison.num_pages, 'reference')} with {comparison.reference_chars:,} characters, {made}.{warning} "
+            f"References and predictions were both prepared with the normalizer `{figures['normalizer']}`; a character is a "
+            f"{UNITS.get(figures['unit'], figures['unit'])}. How every figure is made: docs/metrics.md.")
+
+
+def say_forgetting(comparison: Comparison) -> str:
+    """Return how reading clean print changed."""
+    before, after = comparison.baseline.canary_cer, comparison.candidate.canary_cer
+    if before is None or after is None:
+        return "Clean print was not read (`data/canary` is empty), so nothing is known of what was forgotten."
+    (change,) = points(after - before)
+    lines = count(comparison.candidate.figures["canary"]["num_lines"], "line")
+    return (f"On {lines} of clean print, which has nothing to do with these documents, the CER went from {percent(before)} "
+            f"to {percent(after)} ({change} points).")

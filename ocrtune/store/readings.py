@@ -1,0 +1,119 @@
+"""Read pages that have no reading yet, within a budget, and hand out the readings of all."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
+
+from ocrtune.reading import Page, Reader, Reading
+from ocrtune.store.budget import Account, Budget, BudgetError
+from ocrtune.store.segments import reader_digest
+from ocrtune.store.store import Store, reading_key
+from ocrtune.store.tracked_rows import tracked_readings
+from ocrtune.workspace import main_root
+
+Retry = Literal["all", "failed", "stale"]
+FREE = ("text-layer", "letter-places")  # readers whose readings are not worth looking for anywhere else
+UNREAD = Reading("", "unread", "left out by `retry`")
+
+
+class Readings(Mapping):
+    """{page_id: (key, reading)} in the order of the pages, fetched from the store one by one: it needs no memory for texts."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.keys_by_page: dict[str, bytes] = {}
+        self.absent: dict[bytes, Reading] = {}  # what the store doesn't give: failures, and pages left out
+
+    def __getitem__(self, page_id: str) -> tuple[str, Reading]:
+        key = self.keys_by_page[page_id]
+        reading = self.absent.get(key) or self.store.get(key.hex())
+        if reading is None:
+            raise ValueError(f"{self.store.folder}: the reading of {page_id} was there and is gone; run again, it will be read anew")
+        return key.hex(), reading
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys_by_page)
+
+    def __len__(self) -> int:
+        return len(self.keys_by_page)
+
+
+def read_pages(
+    reader: Reader, pages: Iterable[Page], store: Store, title: str, budget: Budget | None = None, retry: Retry = "all"
+) -> Readings:
+    """Return {page_id: (key, reading)} for all pages, asking the reader only for those not in the store.
+
+    Each reading is kept the moment it comes: a run killed half way has lost the pages in flight alone. Images of the same
+    bytes, such as blank pages, are read once. Readings that the store lacks are looked for in the rows that DVC tracks.
+    A reading that failed (`error`) is returned and noted, and the next run tries again; `retry` tells of the pages without
+    a reading which to ask for: all, those that failed before, or those never asked for with this image, prompt,
+    model and settings (stale). The others come back as `unread`.
+    A budget that is used up is a `BudgetError`; what was read until then is kept.
+    """
+    store.refresh()
+    readings = Readings(store)
+    missing: dict[bytes, Page] = {}
+    for page in pages:
+        key = reading_key(page, reader.identity)
+        short = readings.keys_by_page[page.page_id] = bytes.fromhex(key)
+        if short not in missing and not store.holds(key):
+            missing[short] = page
+    if missing and reader.identity["type"] not in FREE:
+        take_over(store, missing, reader.identity, title)
+    left_out = {key for key in missing if retry != "all" and store.has_failed(key.hex()) != (retry == "failed")}
+    in_store = sum(key not in missing for key in readings.keys_by_page.values())
+    print(f"{title}: {len(readings)} pages, {in_store} in the store, {len(missing) - len(left_out)} to read"
+          + (f", {len(left_out)} left out (retry: {retry})" if left_out else "")
+          + (f"; {len(store.damaged)} damaged entries are read again" if store.damaged else ""), flush=True)
+    readings.absent |= dict.fromkeys(left_out, UNREAD)
+    wanted = {key: page for key, page in missing.items() if key not in left_out}
+    if wanted:
+        ask(reader, wanted, readings, title, budget or Budget())
+    return readings
+
+
+def take_over(store: Store, missing: dict[bytes, Page], identity: dict, title: str) -> None:
+    """Put into the store what the rows of dvc.lock, in the workspace or in HEAD, hold of the missing pages."""
+    count = 0
+    for key, reading, _ in tracked_readings(main_root(), [None, "HEAD"]):
+        if missing.pop(bytes.fromhex(key), None):
+            store.put(key, reading, identity)
+            count += 1
+            if not missing:
+                break
+    if count:
+        store.flush()
+        print(f"{title}: {count} readings found in the rows that DVC tracks", flush=True)
+
+
+def ask(reader: Reader, wanted: dict[bytes, Page], readings: Readings, title: str, budget: Budget) -> None:
+    """Have the reader read what is wanted, round by round, as far as the budget goes."""
+    from tqdm import tqdm
+
+    store = readings.store
+    account = Account(budget, reader, store.tallies.get(reader_digest(reader.identity)), store.folder)
+    if estimate := account.estimate(len(wanted)):
+        print(f"  {estimate}", flush=True)
+    left = dict(wanted)
+    try:
+        with tqdm(total=len(left), desc=title, unit="page", mininterval=2) as progress:
+            while left and account.has_room():
+                account.in_flight, before = 0, len(left)
+                for page, reading in reader.read(account.admit(list(left.values()))):
+                    key = reading_key(page, reader.identity)
+                    store.put(key, reading, reader.identity)
+                    account.charge(reading)
+                    if reading.finish_reason == "error":
+                        readings.absent[bytes.fromhex(key)] = reading
+                    left.pop(bytes.fromhex(key), None)
+                    progress.update()
+                if account.in_flight > 0 or len(left) == before:
+                    first = next(iter(left.values())).page_id
+                    raise RuntimeError(f"{title}: the reader gave nothing for {max(account.in_flight, 1)} pages, the first {first}")
+    finally:
+        store.flush()
+        account.log()
+    print(f"{title}: {account.summary()}", flush=True)
+    if left:
+        worst = f"; one may take up to {sum(account.worst()):,} tokens" if account.limits_tokens else ""
+        raise BudgetError(f"{title}: teacher_label.budget ({budget}) is used up: {len(wanted) - len(left)} of {len(wanted)} pages read, "
+                          f"{len(left)} to go{worst}. What was read is kept: run again for the next pages, or raise the budget")
