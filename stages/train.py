@@ -55,7 +55,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     from ocrtune.params.train import TrainParams
     from ocrtune.rows import check_counts, read_rows, write_json, write_rows
     from ocrtune.serving.vllm import note_on_serving
-    from ocrtune.training.finetuning import checkpoint_folder, describe_training, finetune
+    from ocrtune.training.finetuning import checkpoint_folder, finetune, record_training
     from ocrtune.training.launching import is_first
     from ocrtune.training.saving import clear_when_full
     from ocrtune.training.unsloth_backend import import_unsloth
@@ -91,7 +91,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     (adapter / "README.md").unlink(missing_ok=True)  # peft's empty card
     write_json(adapter / CONTRACT, {"student": student, "base_sha256": digest, "mode": params.mode, "method": params.method,
                                     **({"load_in_4bit": True} if params.load_in_4bit else {}),
-                                    "training": describe_training(params, len(rows["train"]) - len(clean), len(clean), log),
+                                    "training": record_training(params, len(rows["train"]) - len(clean), len(clean), log),
                                     **contract_of(profile, load_processor(base, profile))})
     write_rows(log / "refused.jsonl", [{"split": name, **row} for name, fit in fits.items() for row in fit.refused])
     for name, fit in fits.items():

@@ -41,15 +41,19 @@ def check_packages(values: Mapping[str, Any]) -> list[Finding]:
     if train.get("wandb") and find_spec("wandb") is None:
         found.append(Finding("wrong", "package", "train.wandb: wandb is not installed", "./run uv pip install wandb, or set wandb: false"))
     if train.get("backend") == "unsloth":
-        import torch
+        from ocrtune.training.unsloth_backend import check_unsloth
 
-        if not torch.cuda.is_available():
-            found.append(Finding("wrong", "package", "train.backend unsloth wants an NVIDIA GPU with CUDA, and there is none here",
-                                 "set train.backend: peft"))
-        elif find_spec("unsloth") is None:
-            found.append(Finding("wrong", "package", "train.backend unsloth: not installed",
-                                 "./run uv sync --locked --inexact --extra unsloth, or set train.backend: peft"))
+        try:
+            check_unsloth()
+        except ValueError as error:
+            found.append(refused("package", str(error)))
     return found
+
+
+def refused(subject: str, error: str) -> Finding:
+    """Return a finding of an error as the pipeline would raise it: what is wrong; what to do."""
+    text, _, remedy = error.partition("; ")
+    return Finding("wrong", subject, text, remedy or f"choose another {subject}")
 
 
 def used_profiles(values: Mapping[str, Any]) -> Iterator[tuple[str, dict]]:
@@ -84,8 +88,7 @@ def check_engine(where: str, profile: Mapping[str, Any]) -> list[Finding]:
     try:
         open_reader(TypeAdapter(Profile).validate_python(dict(profile)))
     except ValueError as error:
-        text, _, remedy = str(error).partition("; ")
-        return [Finding("wrong", "reader", f"{where}: {text}", remedy or "choose another reader")]
+        return [refused("reader", f"{where}: {error}")]
     return []
 
 

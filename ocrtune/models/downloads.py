@@ -41,9 +41,15 @@ def fetch_settings(folder: Path, profile: StudentProfile) -> Path:
 
 def check_commit(folder: Path, profile: StudentProfile) -> None:
     """Raise a `ValueError` where code beside the weights would be run, and is of another commit than the trusted one."""
+    origin = origin_of(folder)
+    if profile.trust_remote_code and origin and origin[1:] != [profile.revision]:
+        raise ValueError(f"{folder}: came from commit {origin[1]}, its profile trusts the code of {profile.revision}")
+
+
+def origin_of(folder: Path) -> list[str] | None:
+    """Return the repository and the commit that a model was fetched from; None where it was not fetched."""
     source = folder / SOURCE
-    if profile.trust_remote_code and source.is_file() and source.read_text().split()[1:] != [profile.revision]:
-        raise ValueError(f"{folder}: came from commit {source.read_text().split()[1]}, its profile trusts the code of {profile.revision}")
+    return source.read_text(encoding="utf-8").split() if source.is_file() else None
 
 
 def find_commit(folder: Path, profile: StudentProfile) -> str:

@@ -25,7 +25,7 @@ def checkpoint_folder(*inputs: object) -> Path:
     return main_root() / ".checkpoints" / digest
 
 
-def describe_training(params: TrainParams, num_examples: int, num_clean: int, log: Path) -> dict:
+def record_training(params: TrainParams, num_examples: int, num_clean: int, log: Path) -> dict:
     """Return what a training was, for the record: how many examples, how they were learnt, and the best reading of validation pages.
 
     `log` is where the curves lie; DVCLive's sums there have the last `step`, and `best_val_cer` at `best_step` where pages were read.

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ocrtune.models.downloads import origin_of
 from ocrtune.rows import write_text
 
 LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
@@ -49,12 +50,6 @@ def header_of(licence: str, origin: str | None) -> str:
     if origin:
         lines.append(f"base_model: {origin}")
     return "\n".join(["---", *lines, "pipeline_tag: image-text-to-text", "---"])
-
-
-def origin_of(base: Path) -> list[str] | None:
-    """Return repository and commit that a base was fetched from, as SOURCE beside its weights has them; None where it was not fetched."""
-    source = base / "SOURCE"
-    return source.read_text(encoding="utf-8").split() if source.is_file() else None
 
 
 def describe_rows(rows: Sequence[Mapping]) -> str:

@@ -20,15 +20,20 @@ INSTALL = "./run uv sync --locked --inexact --extra unsloth"
 SOURCES = Path(".checkpoints/unsloth")  # of the modules that it writes anew for each model: here git does not see them
 
 
-def import_unsloth() -> None:
-    """Import Unsloth; a machine that can't run it is a `ValueError` that says what it lacks."""
-    claim_gpu()
+def check_unsloth() -> None:
+    """Raise a `ValueError` that says what a machine lacks that can't run Unsloth."""
     import torch
 
     if not torch.cuda.is_available():
         raise ValueError("train.backend unsloth: wants an NVIDIA GPU with CUDA, and there is none here; set train.backend: peft")
     if find_spec("unsloth") is None:
         raise ValueError(f"train.backend unsloth: not installed; run `{INSTALL}`, or set train.backend: peft")
+
+
+def import_unsloth() -> None:
+    """Import Unsloth; a machine that can't run it is a `ValueError`."""
+    claim_gpu()
+    check_unsloth()
     start_unsloth()
 
 
