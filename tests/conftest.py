@@ -25,6 +25,15 @@ def pytest_collection_modifyitems(items: list) -> None:
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
+@pytest.fixture(autouse=True)
+def keeps_to_its_own_folder(tmp_path_factory):
+    """Fail a test that leaves something beside the folders that pytest gave out, where the next test may stumble over it."""
+    yield
+    beside = [path.name for path in tmp_path_factory.getbasetemp().iterdir()
+              if not (path.is_symlink() or path.name[-1].isdigit() or path.name == ".lock")]
+    assert not beside, f"left beside the tests' own folders: {', '.join(sorted(beside))}"
+
+
 class Project:
     """A folder with params.yaml, as a user's clone has it, and the means to run stages there."""
 

@@ -54,7 +54,7 @@ def shared(tmp_path_factory, teacher) -> Path:
         shutil.copy(document, folder / "data/site")
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "init", "-q")
-    run(folder, "dvc", "remote", "add", "-d", "place", "../../remote")
+    run(folder, "dvc", "remote", "add", "-d", "place", "../remote")
     run(folder, "dvc", "repro", "-q")
     run(folder, "git", "add", "-A", ".")
     run(folder, "git", "commit", "-qm", "labelled")
@@ -97,7 +97,7 @@ def test_a_lost_remote_costs_readings_and_no_run(shared, teacher):
     clone, before = shared.parent / "fourth", len(teacher.asked)
     run(shared, "git", "clone", "-q", ".", clone)
     shutil.copytree(shared / "data/pages", clone / "data/pages")
-    run(clone, "dvc", "remote", "modify", "place", "url", "../../nowhere")
+    run(clone, "dvc", "remote", "modify", "place", "url", "../nowhere")
     said = run(clone, "python", "-m", "stages.teacher_label", "data/pages", "data/gold.jsonl", "data/labels", "metrics/teacher_label.json")
     assert "not there (never pushed?)" in said
     assert len(teacher.asked) == before + len(read_pages(clone))

@@ -121,7 +121,7 @@ def test_without_git_or_dvc_nothing_is_found(tmp_path, monkeypatch, capsys):
 
 def test_what_the_remote_lacks_is_asked_for_once(repository, capsys):
     shutil.rmtree(".dvc")
-    subprocess.run("dvc init -q && mkdir ../remote && dvc remote add -q -d team ../remote", shell=True, check=True)
+    subprocess.run("dvc init -q && mkdir remote && dvc remote add -q -d team remote", shell=True, check=True)
     Path("dvc.yaml").write_text("stages: {teacher_label: {cmd: x, outs: [data/labels]}}")
     stage = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["teacher_label"]
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"teacher_label": {"cmd": "x"} | stage}}))
