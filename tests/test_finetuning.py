@@ -71,6 +71,13 @@ def adapter_bytes(folder: Path) -> bytes:
     return (folder / "adapter_model.safetensors").read_bytes()
 
 
+def test_training_asks_nobody_on_the_network(train, monkeypatch):
+    asked = []
+    monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", lambda *args, **kwargs: asked.append(args))
+    train("run", max_steps=1)
+    assert not asked
+
+
 def test_training_learns_the_lines_it_is_shown(train, built_student, tmp_path):
     total = sum(map(len, TEXTS))
     assert count_wrong_characters(load_model(built_student, PROFILE), built_student, tmp_path) > 0.8 * total

@@ -47,6 +47,10 @@ def build_trainer_class(on_unsloth: bool = False):
     from trl import SFTTrainer
 
     class AnswerTrainer(Trainer if on_unsloth else SFTTrainer):
+        def _send_telemetry(self):
+            """Tell TRL's makers nothing: we ask nobody unbidden. Its thread looks up a host, and so reads the environment, which
+            accelerate empties and refills at that moment: a training died of it (segmentation fault in getenv)."""
+
         def _save_checkpoint(self, model, trial):
             with clear_when_full(f"{self.args.output_dir}: step {self.state.global_step}",
                                  "make room and run the same again: it goes on from the last whole checkpoint"):
