@@ -6,6 +6,7 @@ from importlib.util import find_spec
 import pytest
 from conftest import draw_line
 
+import ocrtune.readers.engines  # noqa: F401 - in time: a test below leaves no path to import from
 from ocrtune.params.teachers import RapidOcr, Tesseract, TextLayer
 from ocrtune.readers.open import open_reader
 from ocrtune.reading import Page, Reading
