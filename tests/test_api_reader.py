@@ -186,6 +186,19 @@ def test_a_key_is_nowhere_but_in_the_header(server, pages, tmp_path, capfd):
     assert KEY not in repr(api(server).identity)
 
 
+@pytest.mark.parametrize("key", ["none", "EMPTY", "test"])
+def test_a_word_that_serves_as_a_key_stays_in_what_was_read(server, pages, monkeypatch, key):
+    monkeypatch.setenv("TEST_KEY", key)
+    server.usual = (200, {}, answer(f"There is {key} left."))
+    assert read_one(api(server), pages).text == f"There is {key} left."
+
+
+def test_another_model_under_the_same_name_is_another_reader(server):
+    plain, first, second = (api(server, model_version=version).identity for version in ("", "1", "2"))
+    assert plain == api(server).identity
+    assert plain != first != second
+
+
 @pytest.mark.parametrize("key", ["käse-secret", "two\nlines-secret"])
 def test_a_key_that_no_header_can_carry_is_not_shown(server, pages, monkeypatch, key):
     monkeypatch.setenv("TEST_KEY", key)

@@ -13,6 +13,7 @@ from test_pdf2img import TEXTS, make_pdf
 
 from ocrtune.infer.named_readers import ask_for, find_profile, usual_unit
 from ocrtune.params.teachers import Api, Local, RapidOcr, Tesseract
+from ocrtune.readers.open import open_reader
 from tools.infer import main
 
 SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -209,7 +210,7 @@ def test_a_local_model_is_asked_in_a_users_words(student):
     values = SHIPPED | {"students": SHIPPED["students"] | {"own": SHIPPED["students"]["deepseek-ocr"] | {"prompts": {"ocr": "Free OCR."}}}}
     profile = Local(model=str(student), **values["students"]["own"])
     asked, prompt = ask_for(profile, "invoice", SHIPPED["prompts"])
-    assert asked.prompt == f"{prompt.system}\n{prompt.user}"
+    assert open_reader(asked, SHIPPED["prompts"]).profile.prompt == f"{prompt.system}\n{prompt.user}"
     assert asked.postprocess == "deepseek-ocr"
     assert ask_for(profile, None, {})[0] == profile
     assert find_profile(values, "rapidocr") == RapidOcr()

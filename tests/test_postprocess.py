@@ -22,7 +22,7 @@ PAGE = f"""<|ref|>title<|/ref|>{BOX}
 
 
 def test_the_names_and_versions():
-    assert VERSIONS == {"default": 1, "deepseek-ocr": 1, "deepseek-document": 1}
+    assert VERSIONS == {"default": 1, "deepseek-ocr": 1, "deepseek-document": 2}
     with pytest.raises(ValueError, match="'deepseek': unknown; there are: default, deepseek-ocr, deepseek-document"):
         postprocess("deepseek", "")
 
@@ -70,6 +70,7 @@ def test_deepseek_document_as_its_makers_describe_it():
     # without the tags, as servers give it that drop special tokens
     ("sub_title[[47, 315, 152, 333]]\n## A\n\ntext[[1, 2, 3, 4], [5, 6, 7, 8]]\nB", "## A\n\nB"), ("[[47, 315, 152, 333]]\nA", "A"),
     # the document's own
+    ("[[1990, 1991, 1992, 1993]]\nA", "[[1990, 1991, 1992, 1993]]\nA"),
     ("see [[1, 2, 3, 4]] there", "see [[1, 2, 3, 4]] there"), ("[[1]]\n[[1, 2]]\n[1, 2, 3, 4]", "[[1]]\n[[1, 2]]\n[1, 2, 3, 4]"),
     ("A[[1, 2, 3, 4]]\nx = [[1, 2, 3, 4]]", "A[[1, 2, 3, 4]]\nx = [[1, 2, 3, 4]]"), ("f <| x |> g", "f <| x |> g"),
     ("  A\n\n\n\nB  \n\n", "  A\n\n\n\nB  \n\n"), ("", ""),

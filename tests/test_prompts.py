@@ -7,9 +7,12 @@ import pytest
 import yaml
 
 from ocrtune.params.load import problems
+from ocrtune.params.teachers import Local
+from ocrtune.readers.open import open_reader
 from ocrtune.readers.prompts import Prompt, find_prompt, own_tasks
 
-SHIPPED = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
+ROOT = Path(__file__).parents[1]
+SHIPPED = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 USERS = SHIPPED["prompts"]
 
 
@@ -36,8 +39,21 @@ def test_a_models_own_task_is_locked_whichever_is_asked_for(task):
         find_prompt(task, {"figure": "Parse the figure."}, USERS | {"figure": {"user": "Draw."}})
 
 
+def test_a_local_teacher_is_asked_for_a_users_task():
+    values = copy.deepcopy(SHIPPED)
+    values["teachers"]["local"] |= {"model": str(ROOT / "models/base/tiny"), "task": "medical_report"}
+    assert problems(values) == []
+    profile = Local(**values["teachers"]["local"])
+    assert open_reader(profile, USERS).profile.prompt == f"{USERS['medical_report']['system']}\n{USERS['medical_report']['user']}"
+    with pytest.raises(ValueError, match="task 'medical_report': unknown; there are: document"):
+        open_reader(profile, {})
+
+
 def test_a_models_words_hang_on_its_name():
     assert own_tasks("deepseek-ai/DeepSeek-OCR-2") == {"ocr": "Free OCR.", "document": "<|grounding|>Convert the document to markdown."}
+    for name, student in SHIPPED["students"].items():
+        if "repository" in student:  # the same words, whether its server is asked or it is read here
+            assert own_tasks(student["repository"]) == own_tasks(f"{name}-1a2b3c4d") == student["prompts"], name
     assert own_tasks("some-model")["ocr"] == "Extract all text from the image."
 
 

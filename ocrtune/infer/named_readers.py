@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from ocrtune.models.contract import CONTRACT
 from ocrtune.params.evaluate import EvaluateParams
 from ocrtune.params.evaluate import Student as ChosenStudent
+from ocrtune.params.load import describe
 from ocrtune.params.teachers import Api, Local, Reader, Tesseract
 from ocrtune.readers.open import Profile
 from ocrtune.readers.prompts import Prompt, find_prompt, own_tasks
@@ -54,7 +55,10 @@ def choose_profile(values: dict[str, Any], name: str | None, model: str | None, 
         if not model:
             raise ValueError("--base_url needs --model: the name under which the server knows the model")
         processing = "deepseek-ocr" if "deepseek-ocr" in model.lower() else "default"
-        return f"{model} at {base_url}", Api(base_url=base_url, model_name=model, postprocess=processing)
+        try:
+            return f"{model} at {base_url}", Api(base_url=base_url, model_name=model, postprocess=processing)
+        except ValidationError as errors:
+            raise ValueError("\n".join(describe("--base_url", error, Api) for error in errors.errors(include_url=False))) from None
     if model:
         if not (Path(model) / "config.json").is_file():  # a student by its name is fetched on first use, a mistyped folder is not
             raise ValueError(f"{model}: no model here; expected config.json, *.safetensors, tokenizer and processor")
@@ -82,8 +86,6 @@ def ask_for(profile: Profile, task: str | None, users: dict[str, dict[str, str]]
     if not task:
         return profile, prompt
     change = {"task": task}
-    if isinstance(profile, Local):  # the system's words come first: templates of such models know no system
-        change["prompts"] = profile.prompts | {task: f"{prompt.system}\n{prompt.user}" if prompt.system else prompt.user}
     if profile.postprocess in LAYOUT:
         change["postprocess"] = LAYOUT[profile.postprocess] if task == "document" else profile.postprocess
     return profile.model_copy(update=change), prompt

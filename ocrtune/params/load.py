@@ -79,8 +79,13 @@ def describe(where: str, error: dict, schema: Any) -> str:
     value = error.get("input")
     message = error["msg"].removeprefix("Value error, ")
     # Whoever writes a key where a variable's name belongs, or a password into an address, should not see it printed, too.
-    shown = "" if isinstance(value, dict) or place.endswith("_env") else re.sub(r"//[^/]*@", "//(hidden)@", f"{value!r}: ")
+    shown = "" if isinstance(value, dict) or place.endswith("_env") else f"{hide_secrets(repr(value))}: "
     return f"{place}: {shown}{message[0].lower()}{message[1:]}"
+
+
+def hide_secrets(text: str) -> str:
+    """Return a text without passwords and queries of the addresses in it."""
+    return re.sub(r"\?[^\s'\"]+", "?(hidden)", re.sub(r"//[^/]*@", "//(hidden)@", text)) if "://" in text else text
 
 
 def follow(schema: Any, location: tuple) -> tuple[list[str], Any]:

@@ -5,7 +5,7 @@ import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from ocrtune.params.json_path import parse_path
 from ocrtune.params.load import Section
@@ -26,6 +26,13 @@ def check_address(url: str) -> str:
     return url.rstrip("/")
 
 
+def check_base_address(url: str) -> str:
+    """Return an address that paths can be added to."""
+    if urlsplit(url).query or urlsplit(url).fragment:
+        raise ValueError("ends in ?... or #..., and paths are added to it; a key goes into api_key_env or headers_env")
+    return check_address(url)
+
+
 def check_header_names(headers: dict[str, str]) -> dict[str, str]:
     """Return {header: environment variable}; a value that is no variable's name, such as a key itself, is refused unshown."""
     for header, variable in headers.items():
@@ -41,6 +48,7 @@ def check_path(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(check_address)]
+BaseAddress = Annotated[str, AfterValidator(check_base_address)]
 Headers = Annotated[dict[str, str], AfterValidator(check_header_names)]
 
 
@@ -130,8 +138,9 @@ class Api(Teacher):
     """Any OpenAI-compatible server."""
 
     type: Literal["api"] = "api"
-    base_url: Address
+    base_url: BaseAddress
     model_name: str = Field(min_length=1)
+    model_version: str = Field(default="", description="another word, and every page is read anew: for another model under the same name")
     api_key_env: str = Field(default="OPENAI_API_KEY", pattern=VARIABLE, description="the environment variable that holds the key")
     headers_env: Headers = Field(default_factory=dict, description="further headers, each from an environment variable")
     task: str = Field(default="ocr", description="the model's own tasks ocr and document, or one of `prompts`")
@@ -162,7 +171,13 @@ class Local(StudentProfile):
 
     type: Literal["local"] = "local"
     model: str = Field(description="the folder of its weights")
+    task: str = Field(default="ocr", description="one of its own `prompts`, or of those in params.yaml")
     load_in_4bit: bool = Field(default=False, description="weights in 4 bits (NF4): a quarter of the memory; needs bitsandbytes")
+
+    @model_validator(mode="after")
+    def ask_something(self):
+        """Leave the task to `open_reader`, which knows those that users added, too."""
+        return self
 
 
 Reader = Annotated[TextLayer | RapidOcr | Tesseract | Api | Service | Local, Field(discriminator="type")]

@@ -14,7 +14,7 @@ from ocrtune.readers.live_text import LiveText
 from ocrtune.readers.pools import open_clients
 from ocrtune.readers.prompts import Prompt
 from ocrtune.readers.sent_image import is_blank, prepare_image
-from ocrtune.readers.trouble import Trouble, describe_error, hide, judge_status, shorten
+from ocrtune.readers.trouble import Trouble, describe_error, hide, hide_keys, judge_status, shorten
 from ocrtune.reading import Page, Reading
 from ocrtune.scoring.loops import find_loop
 
@@ -35,6 +35,7 @@ class ApiReader:
         self.identity = {
             "type": "api", "model": profile.model_name, "system": prompt.system, "user": prompt.user,
             "image": profile.image.model_dump(), **settings.model_dump(),
+            **({"version": profile.model_version} if profile.model_version else {}),
         }
 
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
@@ -89,7 +90,7 @@ class Conversation:
         """Return an answer with the tokens of all attempts: that is what they cost."""
         counted = [each.tokens for each in answers if each.tokens]
         tokens = (sum(prompt for prompt, _ in counted), sum(completion for _, completion in counted)) if counted else None
-        return replace(answer, text=hide(answer.text, self.secrets), tokens=tokens)
+        return replace(answer, text=hide_keys(answer.text, self.secrets), tokens=tokens)
 
     def body(self, image: str, temperature: float | None) -> dict:
         """Return the request for an image, a data URI."""
@@ -140,7 +141,7 @@ class Conversation:
                     if text := streamed.feed(piece):
                         patience.reschedule(clock() + timeout)
                         if self.live:
-                            self.live.show(page_id, hide(text, self.secrets))
+                            self.live.show(page_id, hide_keys(text, self.secrets))
                     if streamed.ended:
                         patience.reschedule(clock() + GRACE_S)
         except TimeoutError:

@@ -144,7 +144,7 @@ class Crew:
                     self.give_way(entered, trouble)
                     continue
                 if trouble.wait_s:
-                    self.pace.pause(min(trouble.wait_s, LONGEST_BACKOFF_S))
+                    self.pace.pause(min(trouble.wait_s, self.request.patience))
                 if trouble.kind != "again" or retries == self.request.max_retries:
                     raise
                 backoff = min(LONGEST_BACKOFF_S, self.request.backoff * 2**retries) * random.uniform(0.5, 1)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ocrtune.params.teachers import Api, Local, RapidOcr, Service, Tesseract, TextLayer
+from ocrtune.readers.prompts import find_prompt, own_tasks
 from ocrtune.reading import Reader
 
 Profile = TextLayer | RapidOcr | Tesseract | Api | Service | Local
@@ -28,7 +29,6 @@ def open_reader(profile: Profile, prompts: Mapping[str, Mapping[str, str]] | Non
         return TesseractReader(profile.language, profile.page_segmentation, profile.workers)
     if isinstance(profile, Api):
         from ocrtune.readers.api import ApiReader
-        from ocrtune.readers.prompts import find_prompt, own_tasks
 
         return ApiReader(profile, find_prompt(profile.task, own_tasks(profile.model_name), prompts or {}))
     if isinstance(profile, Service):
@@ -37,4 +37,7 @@ def open_reader(profile: Profile, prompts: Mapping[str, Mapping[str, str]] | Non
         return ServiceReader(profile)
     from ocrtune.readers.student import StudentReader
 
+    if profile.task not in profile.prompts:  # a user's
+        words = find_prompt(profile.task, profile.prompts, prompts or {}).in_one
+        profile = profile.model_copy(update={"prompts": profile.prompts | {profile.task: words}})
     return StudentReader(Path(profile.model), profile, profile.load_in_4bit)

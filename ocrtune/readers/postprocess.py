@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 TAG = re.compile(r"<\|/?[\w-]{1,40}\|>|<｜[\w▁]{1,40}｜>")  # no blanks inside: F# writes `f <| x |> g`
-BOX = r"\[\s*\d{1,4}(?:\s*,\s*\d{1,4}){3}\s*\]"
+BOX = r"\[\s*\d{1,3}(?:\s*,\s*\d{1,3}){3}\s*\]"
 BOXES = rf"\[\s*{BOX}(?:\s*,\s*{BOX})*\s*\]"
 REF = re.compile(r"<\|ref\|>(?:(?!<\|/?(?:ref|det)\|>).)*<\|/ref\|>", re.DOTALL)
 OUTER_REF = re.compile(r"<\|ref\|>(?:(?!<\|/?(?:ref|det)\|>).)*<\|/ref\|>")  # on one line: around a nested one it may be text
@@ -79,7 +79,7 @@ def indent(gap: str) -> str:
 PROCESSORS: dict[str, tuple[int, Callable[[str], str]]] = {
     "default": (1, keep),
     "deepseek-ocr": (1, strip_tags),
-    "deepseek-document": (1, strip_layout),
+    "deepseek-document": (2, strip_layout),
 }
 VERSIONS = {name: version for name, (version, _) in PROCESSORS.items()}  # raise one when its rules change
 

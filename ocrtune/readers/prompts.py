@@ -1,5 +1,6 @@
 """What a model is asked: its own tasks, whose words are as its makers trained them, and those that users add in params.yaml."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,18 +12,32 @@ class Prompt:
     system: str = ""
     user: str = ""
 
+    @property
+    def in_one(self) -> str:
+        """Return all the words together, the system's first: templates of models on this machine know no system."""
+        return f"{self.system}\n{self.user}" if self.system else self.user
 
-# By family, told from a model's name. The words of DeepSeek-OCR are those of its model card; the image comes before them,
-# and neither role tokens nor a line break is part of them: chat templates and processors add these.
+
+# By family, told from the letters and digits of a model's name. The words are those of the model cards, as in the profiles of
+# `students`; the image comes before them, without role tokens and line breaks, which chat templates and processors add.
 OWN_TASKS: dict[str, dict[str, str]] = {
-    "deepseek-ocr": {"ocr": "Free OCR.", "document": "<|grounding|>Convert the document to markdown."},
+    "deepseekocr": {"ocr": "Free OCR.", "document": "<|grounding|>Convert the document to markdown."},
+    "qwen25vl": {"ocr": "Read all the text in the image.", "document": "QwenVL Markdown"},
+    "qwen3vl": {"ocr": "Read all the text in the image.", "document": "qwenvl markdown"},
+    "paddleocrvl": {"ocr": "OCR:", "document": "OCR:", "table": "Table Recognition:", "formula": "Formula Recognition:",
+                    "chart": "Chart Recognition:"},
+    "gotocr": {"ocr": " OCR: ", "document": " OCR with format: "},
+    "lightonocr": {"ocr": "", "document": ""},
+    "glmocr": {"ocr": "Text Recognition:", "document": "Text Recognition:", "table": "Table Recognition:",
+               "formula": "Formula Recognition:"},
     "": {"ocr": "Extract all text from the image.", "document": "Convert this document to Markdown."},
 }
 
 
 def own_tasks(model_name: str) -> dict[str, str]:
     """Return the own tasks of a model by its name, such as `deepseek-ai/DeepSeek-OCR`; of one unknown, general words."""
-    return next(tasks for family, tasks in OWN_TASKS.items() if family in model_name.lower())
+    name = re.sub("[^a-z0-9]", "", model_name.lower())
+    return next(tasks for family, tasks in OWN_TASKS.items() if family in name)
 
 
 def find_prompt(task: str, own: Mapping[str, str | Prompt], users: Mapping[str, Mapping[str, str]]) -> Prompt:

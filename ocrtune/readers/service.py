@@ -12,7 +12,7 @@ from ocrtune.readers.crew import Send, read_together
 from ocrtune.readers.keys import environment_headers
 from ocrtune.readers.pools import open_clients
 from ocrtune.readers.sent_image import prepare_image
-from ocrtune.readers.trouble import Trouble, describe_error, hide, judge_status, shorten
+from ocrtune.readers.trouble import Trouble, describe_error, hide, hide_keys, judge_status, shorten
 from ocrtune.reading import Page, Reading
 
 
@@ -29,7 +29,8 @@ class ServiceReader:
     def read(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Reading]]:
         """Upload up to `concurrent_requests` pages at a time; see `read_together`."""
         upload = Upload(self.profile)
-        yield from read_together(pages, upload.read_page, self.profile.request, self.profile.url, upload.close)
+        place = self.profile.url.partition("?")[0]  # what follows may be a key
+        yield from read_together(pages, upload.read_page, self.profile.request, place, upload.close)
 
 
 class Upload:
@@ -60,7 +61,7 @@ class Upload:
         try:
             async with asyncio.timeout(timeout):
                 content = await self.receive(files)
-            return Reading(hide(find_text(content, self.profile.text_path, self.profile.joiner), self.secrets))
+            return Reading(hide_keys(find_text(content, self.profile.text_path, self.profile.joiner), self.secrets))
         except TimeoutError:
             raise Trouble(f"no answer within {timeout:g} s (request.timeout)", "again") from None
         except (Trouble, httpx2.RequestError, httpx2.InvalidURL, OSError) as error:

@@ -9,7 +9,8 @@ from typing import Literal
 from urllib.parse import quote
 
 PROBLEM_CHARS = 200
-SHORTEST_SECRET = 4  # servers of one's own take any word for a key; what is shorter stands in every text
+SHORTEST_SECRET = 4  # of errors: what is shorter stands in every text
+SHORTEST_KEY = 16  # of answers: servers of one's own take any word, such as `none`, and pages say it; no true key is shorter
 HIDDEN = "(key)"
 CREDIT = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "insufficient_funds")
 
@@ -79,13 +80,18 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def hide(text: str, secrets: Iterable[str]) -> str:
-    """Return a text without secrets, as they are and as JSON, addresses and Python write them."""
+def hide(text: str, secrets: Iterable[str], shortest: int = SHORTEST_SECRET) -> str:
+    """Return a text without secrets, as they are and as JSON, addresses and Python write them; `shortest` in characters."""
     for secret in secrets:
-        if len(secret) >= SHORTEST_SECRET:
+        if len(secret) >= shortest:
             for form in {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe="")}:
                 text = text.replace(form, HIDDEN)
     return text
+
+
+def hide_keys(text: str, secrets: Iterable[str]) -> str:
+    """Return what was read of a page without true keys; a word that serves as one on a server of one's own stays: the page says it."""
+    return hide(text, secrets, SHORTEST_KEY)
 
 
 def shorten(text: str) -> str:

@@ -25,7 +25,7 @@ MAX_OPEN = 128  # segments held open
 def store_folder() -> Path:
     """Return the folder of readings: $OCRTUNE_STORE where that is one, else `.readings` in the root of the project."""
     address = os.environ.get("OCRTUNE_STORE", "").removeprefix("file://")
-    return main_root() / ".readings" if not address or "://" in address else Path(address)
+    return main_root() / (".readings" if not address or "://" in address else Path(address).expanduser())
 
 
 def reading_key(page: Page, identity: dict) -> str:
