@@ -13,26 +13,31 @@ class RowError(ValueError):
     """A file of rows that can't be used; says where, what, and what to do."""
 
 
-def iterate_rows(path: Path, columns: Iterable[str] = ()) -> Iterator[dict]:
-    """Yield the rows of a file; a line that is no object or lacks one of `columns` is a `RowError` naming it."""
+def iterate_rows(path: Path, columns: Iterable[str] = (), remedy: str = "rerun the stage that wrote it") -> Iterator[dict]:
+    """Yield the rows of a file; a line that is no object or lacks one of `columns` is a `RowError` naming it, and what to do.
+
+    Empty lines, as people's editors leave them, are passed over.
+    """
     columns = tuple(columns)
     if not path.is_file():
-        raise RowError(f"{path}: no such file; run the stage that writes it (dvc repro)")
+        raise RowError(f"{path}: no such file; run the stage that writes it (dvc repro), or correct the name")
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
+            if line.isspace():
+                continue
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise RowError(f"{path}:{number}: not JSON: {error}; rerun the stage that wrote it") from None
+                raise RowError(f"{path}:{number}: not JSON: {error}; {remedy}") from None
             missing = [name for name in columns if not isinstance(row, dict) or name not in row]
             if missing or not isinstance(row, dict):
-                raise RowError(f"{path}:{number}: not a row: missing {', '.join(missing) or 'everything'}; rerun the stage that wrote it")
+                raise RowError(f"{path}:{number}: not a row: missing {', '.join(missing) or 'everything'}; {remedy}")
             yield row
 
 
-def read_rows(path: Path, columns: Iterable[str] = ()) -> list[dict]:
-    """Return the rows of a file, in its order."""
-    return list(iterate_rows(path, columns))
+def read_rows(path: Path, columns: Iterable[str] = (), remedy: str = "rerun the stage that wrote it") -> list[dict]:
+    """Return the rows of a file, in its order; see `iterate_rows`."""
+    return list(iterate_rows(path, columns, remedy))
 
 
 def index_rows(rows: Iterable[dict], key: str = "page_id", source: str = "rows") -> dict[str, dict]:

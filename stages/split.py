@@ -15,6 +15,7 @@ LACK = {"train": "there is nothing to learn from", "val": "nothing tells train w
 
 def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
     """Write train, val and test, and refused.jsonl: pages without label or rejected by a person (gold text null), near-duplicates."""
+    from ocrtune.labels.gold import read_gold
     from ocrtune.params.load import load_section
     from ocrtune.params.split import SplitParams
     from ocrtune.rows import check_counts, index_rows, read_rows, write_rows
@@ -28,7 +29,7 @@ def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
     unknown = sorted(texts.keys() - rows.keys())
     if unknown:
         raise ValueError(f"{labels}: {unknown[0]} and {len(unknown) - 1} more are no pages of {pages}; run teacher_label again")
-    checked = index_rows(read_rows(gold, ("sha256", "text")), "sha256", str(gold))
+    checked = read_gold(gold)
     dealt: dict[str, list[dict]] = {"train": [], "val": [], "test": []}
     refused, golden = [], set()
     for page_id, row in rows.items():
@@ -43,6 +44,7 @@ def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
         text = checked[row["sha256"]]["text"] if origin == "gold" else texts[page_id]
         dealt[choose_split(row["doc_id"], params)].append(
             {"page_id": page_id, "doc_id": row["doc_id"], "image": f"../{pages.name}/{row['image']}", "text": text, "origin": origin})
+    splits.mkdir(parents=True, exist_ok=True)  # images are looked for from there, and DVC has just removed it
     if params.max_likeness is not None:
         refused += take_out_twins(dealt, splits, params.max_likeness)
     write_rows(splits / "refused.jsonl", refused)

@@ -19,6 +19,7 @@ def label(pages: Path, gold: Path, labels: Path, metrics: Path) -> None:
     from pydantic import TypeAdapter
     from tqdm import tqdm
 
+    from ocrtune.labels.gold import read_gold
     from ocrtune.labels.ledger import INK_VERDICTS, Ledger, iterate_pages
     from ocrtune.labels.letter_places import PlaceCounter
     from ocrtune.labels.verdicts import REASONS
@@ -28,7 +29,7 @@ def label(pages: Path, gold: Path, labels: Path, metrics: Path) -> None:
     from ocrtune.params.teachers import Reader
     from ocrtune.readers.open import open_reader
     from ocrtune.readers.postprocess import postprocess
-    from ocrtune.rows import check_counts, index_rows, read_rows, write_json
+    from ocrtune.rows import check_counts, write_json
     from ocrtune.sorted_rows import SortedRows
     from ocrtune.store.budget import Budget
     from ocrtune.store.readings import read_pages
@@ -39,7 +40,7 @@ def label(pages: Path, gold: Path, labels: Path, metrics: Path) -> None:
     names = values["teacher"], params.second_teacher
     profiles = [TypeAdapter(Reader).validate_python(values["teachers"][name]) for name in names]
     process = [partial(postprocess, getattr(profile, "postprocess", "default")) for profile in profiles]
-    checked = {digest: row["text"] for digest, row in index_rows(read_rows(gold, ("sha256", "text")), "sha256", str(gold)).items()}
+    checked = {digest: row["text"] for digest, row in read_gold(gold).items()}
     store, budget = open_store(), Budget(**params.budget.model_dump())
 
     def opened(profile):

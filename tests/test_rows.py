@@ -33,7 +33,7 @@ def test_no_rows_are_an_empty_file(tmp_path):
 
 @pytest.mark.parametrize(("content", "message"), [
     (b'{"page_id": "a"}\n{"page_id": "b"\n', ":2: not JSON: "),
-    (b'{"page_id": "a"}\n\n', ":2: not JSON: "),
+    (b'{"page_id": "a"}\n \n{\n', ":3: not JSON: "),
     (b"[" * 100_000, ":1: not JSON: "),
     (b'{"page_id": "a"}\n{"page_id": "\xff"}\n', ":2: not JSON: "),
     (b'{"page_id": "a"}\n{"text": ""}\n', ":2: not a row: missing page_id;"),

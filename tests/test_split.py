@@ -1,9 +1,11 @@
 """Documents are dealt by their own hash; what people checked replaces labels; nothing is lost or moved."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from conftest import draw_line
 
 from ocrtune.params.split import SplitParams
 from ocrtune.rows import read_rows, write_rows
@@ -190,3 +192,29 @@ def test_what_says_nearly_the_same_as_a_test_document_is_taken_out_of_train(proj
     project.save()
     main(*FOLDERS)
     assert places() == found
+
+
+def test_a_short_document_is_taken_out_by_its_picture_too_where_no_split_was_written_before(project):
+    """As `dvc repro` runs it: DVC removes data/splits first."""
+    make_corpus(40, pages=1)
+    main(*FOLDERS)
+    found = places()
+    test, train = (next(doc_id for doc_id in sorted(found) if found[doc_id] == name) for name in ("test", "train"))
+    for doc_id in (test, train):
+        draw_line(FOLDERS[0] / f"images/{doc_id}_p1.png", "No smoking", 200)
+    texts = {doc_id: f"text {doc_id}" for doc_id in found} | {test: "No smoking", train: "No smoking"}
+    write_rows(FOLDERS[1] / "labels.jsonl", [{"page_id": f"{doc_id}_p1", "text": text} for doc_id, text in texts.items()])
+    shutil.rmtree(FOLDERS[3])
+    main(*FOLDERS)
+    assert places() == {doc_id: name for doc_id, name in found.items() if doc_id != train}
+    (FOLDERS[0] / f"images/{train}_p1.png").unlink()
+    with pytest.raises(SystemExit):
+        main(*FOLDERS)
+
+
+def test_gold_that_a_person_wrote_may_have_empty_lines_and_is_mended_by_hand(project, capsys):
+    make_corpus(3)
+    FOLDERS[2].write_text('\n{"page_id": "d1_p1", "sha256": "x", "text": "T"}\n\n')
+    main(*FOLDERS)
+    FOLDERS[2].write_text('{"page_id": "d1_p1", "sha256": "x", "text": "T"},\n')
+    assert "data/gold.jsonl:1: not JSON" in (said := fails(capsys)) and "mend that line: {" in said

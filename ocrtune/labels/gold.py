@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ocrtune.rows import index_rows, read_rows, write_rows
 
-COLUMNS = ("page_id", "sha256", "text")
+COLUMNS = ("sha256", "text")
+REMEDY = 'mend that line: {"page_id": "...", "sha256": "<of the image, from data/pages/pages.jsonl>", "text": "..."}'
 
 
 class ConflictError(ValueError):
@@ -35,7 +36,7 @@ def locked(path: Path) -> Iterator[None]:
 
 def read_gold(path: Path) -> dict[str, dict]:
     """Return the rows by SHA-256; none where there is no file. A broken line is a `RowError` naming it."""
-    return index_rows(read_rows(path, COLUMNS), "sha256", str(path)) if path.is_file() else {}
+    return index_rows(read_rows(path, COLUMNS, REMEDY), "sha256", str(path)) if path.is_file() else {}
 
 
 def change_row(path: Path, sha256: str, expected: dict | None, choose: Callable[[], dict | None]) -> None:

@@ -20,7 +20,7 @@ CHUNK = 256  # images at a time
 
 
 def hash_image(path: Path) -> tuple[str, int] | None:
-    """Return the kind of cells and the bits; None where the image can't be read or is nearly blank."""
+    """Return the kind of cells and the bits; None where it is no image or nearly blank. One that is missing is an `OSError`."""
     from PIL import Image
 
     try:
@@ -28,6 +28,8 @@ def hash_image(path: Path) -> tuple[str, int] | None:
             image.draft("L", (256, 256))
             columns, rows = LINE_CELLS if image.width >= WIDE * image.height else PAGE_CELLS
             cells = image.convert("L").resize((columns + 1, rows), Image.Resampling.BOX)
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
     grey = cells.tobytes()
