@@ -11,6 +11,7 @@ import typer
 
 LACK = {"train": "there is nothing to learn from", "val": "nothing tells train which weights read best, so it keeps the last",
         "test": "evaluate has nothing to score"}
+FEW = 20  # examples: one misread more or less is then a different CER
 
 
 def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
@@ -55,6 +56,9 @@ def split(pages: Path, labels: Path, gold: Path, splits: Path) -> None:
         if not part:
             print(f"split: warning: no document fell to {name}: {LACK[name]}; add documents, or change the shares or salt of `split`",
                   file=sys.stderr)
+        elif name == "val" and len(part) < FEW:
+            print(f"split: warning: val has {len(part)} examples of {len(documents)} documents: which weights read best is then chance; "
+                  "add documents, or raise split.val", file=sys.stderr)
     if len(golden) < len(checked):
         print(f"  {gold}: {len(checked) - len(golden)} of {len(checked)} rows belong to no image of {pages}: "
               "rendered otherwise now (dpi, unit, format), or gone")

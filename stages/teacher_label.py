@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+PICTURES = "teachers tesseract, rapidocr and api read pictures"
 
 def label(pages: Path, gold: Path, labels: Path, metrics: Path) -> None:
     """Write labels.jsonl and refused.jsonl, together one row a page, and the metrics.
@@ -60,13 +61,13 @@ def label(pages: Path, gold: Path, labels: Path, metrics: Path) -> None:
     if INK_VERDICTS & set(params.refuse):
         ledger.places = read_pages(spread(PlaceCounter(), values["executor"]), iterate_pages(pages), store, "ink")
     with SortedRows(labels / "labels.jsonl") as kept, SortedRows(labels / "refused.jsonl") as refused:
-        for is_label, row in tqdm(ledger.rows(iterate_pages(pages)), total=len(readings), desc="verdicts", unit="page", mininterval=2):
+        for is_label, row in tqdm(ledger.rows(iterate_pages(pages)), total=len(readings), desc="verdicts", unit="page"):
             (kept if is_label else refused).add(row)
         store.flush()
         check_failures(ledger, params.allow_failed)
     write_json(metrics, ledger.figures())
     for verdict, count in ledger.refusals.most_common():
-        print(f"  refused {count}: {REASONS[verdict]}")
+        print(f"  refused {count}: {REASONS[verdict]}" + (f" ({PICTURES})" if verdict == "none" else ""))
     check_counts("teacher_label", len(readings), len(kept), len(refused))
     if not len(kept):
         raise ValueError(f"{labels}: no page got a label (see refused.jsonl); choose another teacher in params.yaml")

@@ -25,10 +25,16 @@ train:      # more words
 def test_values_change_where_they_stand():
     changes = {"train.mode": "llm", "train.lora.r": 8, "train.rate": 5e-05, "train.text": 'c "d": e', "train.stop": 0.25}
     changed = change_values(TEXT, changes)
-    assert changed == TEXT.replace("both", "llm").replace("16", "8").replace("1.0e-4", "5.0e-05").replace(
+    assert changed == TEXT.replace("both   #", "llm    #").replace("16", "8").replace("1.0e-4", "5.0e-05").replace(
         '''"a: 'b'"''', """'c "d": e'""").replace("null", "0.25")
     assert parse_params(changed)["train"] == {"mode": "llm", "lora": {"r": 8, "alpha": 32}, "rate": 5e-05, "text": 'c "d": e', "stop": 0.25,
                                               "empty": None}
+
+
+def test_a_comment_stays_in_its_column_as_far_as_it_can():
+    line = "folder: data/site     # documents"
+    assert [change_values(line, {"folder": value}) for value in ("a", "my_documents", "a/folder/of/many/documents")] == [
+        "folder: a             # documents", "folder: my_documents  # documents", "folder: a/folder/of/many/documents  # documents"]
 
 
 @pytest.mark.parametrize("path", ["train.new", "train.lora", "train.empty", "train.mode.deeper", "absent.mode"])

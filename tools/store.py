@@ -44,7 +44,7 @@ def verify_store(repair: bool) -> None:
 
     store = open_store()
     closed, damaged, broken = set(closed_segments(store)), 0, []
-    for path in tqdm(list(store.numbers), desc="verify", unit="segment", mininterval=2):
+    for path in tqdm(list(store.numbers), desc="verify", unit="segment"):
         check = check_segment(path)
         damaged += check.damaged
         if check.damaged or (check.torn_bytes and path in closed):
@@ -74,7 +74,7 @@ def export_store(path: Path, reader: str | None) -> None:
     partial = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     with partial.open("w", encoding="utf-8", errors="surrogatepass") as file:
-        for key in tqdm(sorted(store.places), desc="export", unit="reading", mininterval=2):
+        for key in tqdm(sorted(store.places), desc="export", unit="reading"):
             head = next((read_head(line) for line in store.lines_of(key.hex())), None)
             if head is None or (reader is not None and head.reader != reader) or (reading := store.get(head.key)) is None:
                 continue

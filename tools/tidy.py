@@ -33,7 +33,7 @@ def tidy() -> str:
         return f"{PARAMS}: its layout is that of the last commit"
     write_text(PARAMS, text)
     count = sum(one != two for one, two in zip(before.splitlines(), text.splitlines(), strict=True))
-    return f"{PARAMS}: laid out as in the last commit; {count} lines differ from it"
+    return f"{PARAMS}: laid out as in the last commit; {count} {'line differs' if count == 1 else 'lines differ'} from it"
 
 
 def main() -> None:

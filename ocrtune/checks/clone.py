@@ -66,7 +66,7 @@ def check_cache(lock: Path, cache: Path, uncached: frozenset[str] = frozenset(),
     if not outs:
         return [Finding("note", "cache", "dvc.lock names nothing yet", "./run dvc repro")]
     absent, damaged, paths = [], {}, dict((md5, path) for path, md5 in needed_hashes(outs, cache))
-    for md5, path in tqdm(paths.items(), desc="cache", unit="file", leave=False, mininterval=2, disable=None):
+    for md5, path in tqdm(paths.items(), desc="cache", unit="file", leave=False, disable=None):
         file = cache_file(cache, md5)
         if not file.is_file():
             absent.append(path)

@@ -30,8 +30,16 @@ def change_values(text: str, changes: Mapping[str, Scalar]) -> str | None:
     if not all(isinstance(node, yaml.ScalarNode) and node.end_mark.index > node.start_mark.index for node in nodes.values()):
         return None
     for path, node in sorted(nodes.items(), key=lambda item: -item[1].start_mark.index):
-        text = text[: node.start_mark.index] + write_scalar(changes[path]) + text[node.end_mark.index :]
+        start, end, value = node.start_mark.index, node.end_mark.index, write_scalar(changes[path])
+        text = text[:start] + value + keep_column(text[end:], end - start - len(value))
     return text
+
+
+def keep_column(rest: str, shorter: int) -> str:
+    """Return what follows a value, with a comment on its line where it stood before the value got so many characters shorter."""
+    comment = rest.lstrip(" ")
+    blanks = len(rest) - len(comment)
+    return " " * max(2, blanks + shorter) + comment if blanks and comment.startswith("#") else rest
 
 
 def changed_scalars(before: Mapping, after: Mapping, path: str = "") -> dict[str, Scalar] | None:

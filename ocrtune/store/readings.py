@@ -61,7 +61,9 @@ def read_pages(
         take_over(store, missing, reader.identity, title)
     left_out = {key for key in missing if retry != "all" and store.has_failed(key.hex()) != (retry == "failed")}
     in_store = sum(key not in missing for key in readings.keys_by_page.values())
+    num_twins = len(readings) - in_store - len(missing)
     print(f"{title}: {len(readings)} pages, {in_store} in the store, {len(missing) - len(left_out)} to read"
+          + (f", {num_twins} the same images as these" if num_twins else "")
           + (f", {len(left_out)} left out (retry: {retry})" if left_out else "")
           + (f"; {len(store.damaged)} damaged entries are read again" if store.damaged else ""), flush=True)
     readings.absent |= dict.fromkeys(left_out, UNREAD)
@@ -95,7 +97,7 @@ def ask(reader: Reader, wanted: dict[bytes, Page], readings: Readings, title: st
         print(f"  {estimate}", flush=True)
     left = dict(wanted)
     try:
-        with tqdm(total=len(left), desc=title, unit="page", mininterval=2) as progress:
+        with tqdm(total=len(left), desc=title, unit="page") as progress:
             while left and account.has_room():
                 account.in_flight, before = 0, len(left)
                 for page, reading in reader.read(account.admit(list(left.values()))):

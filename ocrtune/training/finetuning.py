@@ -99,7 +99,7 @@ def build_progress():
 
     class StepProgress(TrainerCallback):
         def on_train_begin(self, args, state, control, **kwargs):
-            self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="train", unit="step", mininterval=2)
+            self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="train", unit="step")
 
         def on_step_end(self, args, state, control, **kwargs):
             self.bar.update(state.global_step - self.bar.n)
