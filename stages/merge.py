@@ -20,7 +20,7 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
     from ocrtune.params.merge import MergeParams
     from ocrtune.params.students import StudentProfile
     from ocrtune.rows import read_rows, write_json
-    from ocrtune.serving.vllm import COMPOSE, serve_command, write_compose
+    from ocrtune.serving.vllm import COMPOSE, serve_command, served_name, write_compose
     from ocrtune.training.merging import merge
     from ocrtune.training.model_card import write_card
 
@@ -39,8 +39,8 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
     figures = merge(base, adapter, profile, rows, splits, merged, contract.get("load_in_4bit", False))
     shutil.copy(adapter / CONTRACT, merged / CONTRACT)
     learnt = {name: read_rows(splits / f"{name}.jsonl", columns) for name in ("train", "val")}
-    write_card(merged / "README.md", base, adapter, contract, learnt, figures, serve_command(contract["student"], profile, str(merged)))
-    write_compose(merged / COMPOSE, contract["student"], profile)
+    write_card(merged / "README.md", base, adapter, contract, learnt, figures, serve_command(served_name(merged), profile, str(merged)))
+    write_compose(merged / COMPOSE, served_name(merged), profile)
     write_json(report, figures)
     print(f"merge: {figures['changed_tensors']} of {figures['targeted_tensors'] or 'all'} targeted tensors changed; on {len(rows)} pages "
           f"{figures['equal_texts']} equal texts, logits within {figures['logit_difference']:.1e}")

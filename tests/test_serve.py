@@ -8,6 +8,8 @@ import http.client
 import io
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,10 +22,12 @@ import yaml
 from conftest import ROOT
 from PIL import Image
 
+from ocrtune.models.contract import asked
+from ocrtune.params.students import StudentProfile
 from ocrtune.params.teachers import Api, ChatRequest, Generation, Local
 from ocrtune.readers.open import open_reader
 from ocrtune.reading import Page
-from ocrtune.rows import read_rows, write_rows
+from ocrtune.rows import read_rows, write_json, write_rows
 from ocrtune.scoring.scores import score_page
 from ocrtune.scoring.summaries import summarize
 
@@ -231,6 +235,28 @@ def test_other_doors_are_closed(server):
         assert (response.status, bool(json.loads(response.read()))) == (status, True)
     connection.request("POST", "/v1/chat/completions", headers={"Content-Length": str(10**12)})
     assert connection.getresponse().status == 413
+
+
+def test_a_trained_model_tells_its_student_and_what_it_is_asked_otherwise(built_student, tmp_path):
+    """Its profile stands in inference.json; a temperature is answered, and told of once."""
+    folder = tmp_path / "merged"
+    shutil.copytree(built_student, folder)
+    profile = StudentProfile(**PROFILE)
+    write_json(folder / "inference.json", {"student": "tiny", **asked(profile)})
+    process = subprocess.Popen([sys.executable, "-m", "tools.serve", str(folder), "--port", "0"], cwd=ROOT, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    name, url = re.match(r"serving (tiny-[0-9a-f]{8}) at (\S+), batches of 16", process.stdout.readline()).groups()
+    for temperature in (0.0, 0.9, 0.9):
+        answers = open_reader(Api(base_url=url, model_name=name, generation=Generation(temperature=temperature, retry_temperatures=[])))
+        assert [reading.finish_reason for _, reading in answers.read(PAGES[:1])] in (["stop"], ["length"])
+    process.terminate()
+    _, said = process.communicate(timeout=120)
+    assert said.count("clients ask with a temperature") == 1
+
+
+def test_a_folder_that_tells_no_student_wants_one_named(built_student):
+    done = subprocess.run([sys.executable, "-m", "tools.serve", str(built_student)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "does not tell how it is asked; name its profile with --student: tiny, deepseek-ocr" in done.stderr
 
 
 @pytest.mark.parametrize(("options", "message"), [

@@ -1,12 +1,11 @@
 """Find the profile of a reader by its name in params.yaml, by a model's folder, or by a server's address."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from ocrtune.models.contract import CONTRACT
+from ocrtune.models.contract import student_of
 from ocrtune.params.evaluate import EvaluateParams
 from ocrtune.params.evaluate import Student as ChosenStudent
 from ocrtune.params.load import describe
@@ -22,12 +21,7 @@ LAYOUT = {"deepseek-ocr": "deepseek-document"}  # what a document's answer needs
 
 def local_profile(values: dict[str, Any], folder: Path) -> Local:
     """Return the profile of a student's folder: that of the student it was made of, of one named like it, or the chosen one."""
-    contract = folder / CONTRACT
-    try:
-        made_of = json.loads(contract.read_bytes())["student"] if contract.is_file() else None
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{contract}: damaged; run the merge stage again") from None
-    name = next(name for name in (made_of, folder.name, values["student"]) if name in values["students"])
+    name = student_of(folder, values["students"]) or values["student"]
     return Local(model=str(folder), **values["students"][name])
 
 

@@ -6,6 +6,7 @@ A model fine-tuned on one prompt and one geometry reads worse under any other, a
 
 import hashlib
 import json
+from collections.abc import Container
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,6 +27,16 @@ def contract_of(profile: StudentProfile, processor) -> dict:
     template = processor.chat_template or getattr(processor.tokenizer, "chat_template", None) or ""
     return {**asked(profile), "chat_template_sha256": hashlib.sha256(str(template).encode()).hexdigest(),
             "versions": {name: version(name) for name in ("transformers", "peft", "trl", "torch")}}
+
+
+def student_of(folder: Path, students: Container[str]) -> str | None:
+    """Return the student that a model's folder was made of, or is named like; None where it tells neither."""
+    contract = folder / CONTRACT
+    try:
+        made_of = json.loads(contract.read_bytes())["student"] if contract.is_file() else None
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{contract}: damaged; run the merge stage again") from None
+    return next((name for name in (made_of, folder.resolve().name) if name in students), None)
 
 
 def check_contract(folder: Path, profile: StudentProfile) -> None:

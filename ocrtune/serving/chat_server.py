@@ -6,7 +6,7 @@ import sys
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from ocrtune.serving.chat_protocol import RequestError, chunk, completion, parse_request, usage_chunk
+from ocrtune.serving.chat_protocol import Question, RequestError, chunk, completion, parse_request, usage_chunk
 from ocrtune.serving.served_model import Asked, ServedModel
 
 MOST_BYTES = 64 * 2**20  # of a request
@@ -19,12 +19,22 @@ class ChatServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, address: tuple[str, int], served: ServedModel, model_name: str, key: str = ""):
+    def __init__(self, address: tuple[str, int], served: ServedModel, model_name: str, key: str = "", is_trained: bool = False):
         try:
             super().__init__(address, Conversation)
         except OSError as error:
             raise OSError(f"{address[0]}, port {address[1]}: {error.strerror}; choose others with --host and --port") from None
-        self.served, self.model_name, self.key = served, model_name, key
+        self.served, self.model_name, self.key, self.is_trained = served, model_name, key, is_trained
+        self.told: set[str] = set()
+
+    def tell_departures(self, question: Question) -> None:
+        """Say, once each, what clients ask otherwise than a model was trained for: it may read worse so, and nothing else would show it."""
+        prompt = self.served.profile.prompt
+        departures = {f"words other than {prompt!r}": question.prompt not in ("", prompt), "a temperature": question.temperature > 0}
+        for what, differs in departures.items():
+            if differs and self.is_trained and what not in self.told:
+                self.told.add(what)
+                print(f"note: clients ask with {what}, as this model was not trained", file=sys.stderr, flush=True)
 
     def handle_error(self, request, client_address) -> None:
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):  # clients come and go
@@ -74,6 +84,7 @@ class Conversation(BaseHTTPRequestHandler):
         asked = None
         try:
             question = parse_request(body, name, self.server.served.profile.max_new_tokens)
+            self.server.tell_departures(question)
             asked = self.server.served.ask(question)
             if question.stream:
                 self.stream(asked, request_id)

@@ -4,6 +4,8 @@ import json
 import shlex
 from pathlib import Path
 
+from ocrtune.models.contract import CONTRACT
+from ocrtune.models.vlm import weights_digest
 from ocrtune.params.students import StudentProfile
 from ocrtune.rows import write_text
 
@@ -11,11 +13,22 @@ IMAGE = "vllm/vllm-openai:v0.33.0"  # its list of classes and its flags are what
 COMPOSE = "compose.yaml"
 
 
-def serve_command(student: str, profile: StudentProfile, model: str) -> str:
-    """Return the shell command that serves the folder `model` behind an OpenAI-compatible API."""
+def served_name(folder: Path) -> str:
+    """Return the name to serve a model under: its folder's, or, of one that was trained here, its student's with a mark of the weights.
+
+    Who asks a server knows the model by this name and keeps readings under it: what one training read must not pass for the next one's.
+    """
+    contract = folder / CONTRACT
+    if not contract.is_file():
+        return folder.resolve().name
+    return f"{json.loads(contract.read_bytes())['student']}-{weights_digest(folder)[:8]}"
+
+
+def serve_command(name: str, profile: StudentProfile, model: str) -> str:
+    """Return the shell command that serves the folder `model` under that name behind an OpenAI-compatible API."""
     if profile.vllm is None:
-        return shlex.join(["python", "-m", "tools.serve", model, "--student", student])
-    return shlex.join(["vllm", "serve", model, "--served-model-name", student, *profile.vllm])
+        return shlex.join(["./run", "python", "-m", "tools.serve", model])
+    return shlex.join(["vllm", "serve", model, "--served-model-name", name, *profile.vllm])
 
 
 def note_on_serving(student: str, profile: StudentProfile) -> str:
@@ -25,11 +38,11 @@ def note_on_serving(student: str, profile: StudentProfile) -> str:
     return f"serving: vLLM, by the {COMPOSE} that merge writes into the model's folder"
 
 
-def write_compose(file: Path, student: str, profile: StudentProfile) -> None:
+def write_compose(file: Path, name: str, profile: StudentProfile) -> None:
     """Write a compose file beside the weights: `docker compose up` in that folder serves them on port 8000 of this machine alone."""
     if profile.vllm is None:
         return
-    command = json.dumps(["/model", "--served-model-name", student, *profile.vllm], ensure_ascii=False)
+    command = json.dumps(["/model", "--served-model-name", name, *profile.vllm], ensure_ascii=False)
     write_text(file, f"""services:
   vllm:
     image: {IMAGE}
