@@ -133,6 +133,8 @@ def test_the_tool_needs_no_weights(project, capsys):
 def test_the_tool_says_what_it_does_not_know(project, capsys):
     with pytest.raises(ValueError, match=r"nobody: neither a student .*tiny.* nor a folder"):
         inspect("nobody", 3, 16, 1, (400, 32), 50, None)
+    with pytest.raises(ValueError, match="--page: 0 x 32: expected pixels from 1 on"):
+        inspect("tiny", 3, 16, 1, (0, 32), 50, None)
     folder = project.folder / "bare"
     folder.mkdir()
     config = json.loads((ROOT / "models/base/tiny/config.json").read_text())

@@ -4,17 +4,23 @@
     python -m tools.inspect deepseek-ocr --depth 2 --batch-size 4
     python -m tools.inspect models/merged
 
-MODEL is a profile of params.yaml or a folder. Weights are not read: config.json is enough, and is fetched where it is not there.
+MODEL is a profile of params.yaml or a folder; of an adapter its base is shown. Weights are not read: config.json is enough, and is
+fetched where it is not there.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+PAGES = {"page": (1654, 2339), "block": (1200, 400), "line": (1200, 40)}  # pixels: A4 at 200 dpi, a paragraph of it, a line
+ANSWER = 1000  # tokens: a full page
+
 
 def find_model(name: str) -> tuple[Path, object]:
-    """Return the folder and the profile of a student or of a folder; a folder's profile is the student's in params.yaml."""
+    """Return the folder and the profile of a student or of a folder; a folder's profile is the one it tells, or the chosen student's."""
+    from ocrtune.models.adapters import find_base, is_adapter
+    from ocrtune.models.contract import student_of
     from ocrtune.models.downloads import fetch_settings
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.students import StudentProfile
@@ -25,7 +31,10 @@ def find_model(name: str) -> tuple[Path, object]:
         return fetch_settings(Path("models/base") / name, profile), profile
     if not folder.is_dir():
         raise ValueError(f"{name}: neither a student (params.yaml has: {', '.join(values['students'])}) nor a folder")
-    student = folder.name if folder.name in values["students"] else values["student"]
+    student = student_of(folder, values["students"]) or values["student"]
+    if is_adapter(folder):
+        print(f"{folder}: an adapter; this is its base")
+        folder = find_base(folder)
     return folder, load_section(f"students.{student}", StudentProfile)
 
 
@@ -71,8 +80,10 @@ def in_units(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
-def inspect(name: str, depth: int, rank: int, batch: int, page: tuple[int, int], answer: int, dtype: str | None) -> None:
+def inspect(name: str, depth: int, rank: int, batch: int, page: tuple[int, int] | None, answer: int | None, dtype: str | None) -> None:
     """Print everything about a model; the memory only where its processor's files are there to lay a page."""
+    if page and min(page) < 1:
+        raise ValueError(f"--page: {page[0]} x {page[1]}: expected pixels from 1 on")
     from ocrtune.checks.anatomy import build_empty, tower_sizes
     from ocrtune.checks.memory import measure_load
     from ocrtune.models.vlm import load_processor, quiet_libraries
@@ -87,8 +98,9 @@ def inspect(name: str, depth: int, rank: int, batch: int, page: tuple[int, int],
         print(f"{tower:<22} {size:>15,}")
     load = None
     if (folder / "tokenizer.json").is_file():
+        page, answer = page or PAGES[profile.unit], answer or min(ANSWER, profile.max_new_tokens)
         load = measure_load(model, load_processor(folder, profile), profile.prompt, page, answer)
-        print(f"\na page of {page[0]} x {page[1]} pixels: {load.patches:,} patches, {load.image_tokens:,} image tokens, "
+        print(f"\na {profile.unit} of {page[0]} x {page[1]} pixels: {load.patches:,} patches, {load.image_tokens:,} image tokens, "
               f"{load.tokens:,} tokens with prompt and an answer of {answer}; memory for a batch of {batch}")
     else:
         print(f"\n{folder}: no tokenizer.json, so no estimate of memory")
@@ -97,12 +109,15 @@ def inspect(name: str, depth: int, rank: int, batch: int, page: tuple[int, int],
 
 def main(
     model: Annotated[str, typer.Argument(help="a student of params.yaml, or a model's folder")],
-    depth: Annotated[int, typer.Option(help="levels of the tree shown")] = 99,
-    rank: Annotated[int, typer.Option(help="r of LoRA")] = 16,
-    batch_size: Annotated[int, typer.Option(help="pages a batch in the memory estimate")] = 1,
-    page: Annotated[tuple[int, int], typer.Option(help="width and height of a page in pixels; A4 at 200 dpi")] = (1654, 2339),
-    answer: Annotated[int, typer.Option(help="tokens of an answer")] = 1000,
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; else the profile's")] = None,
+    depth: Annotated[int, typer.Option(help="levels of the tree shown", min=0)] = 99,
+    rank: Annotated[int, typer.Option(help="r of LoRA", min=1)] = 16,
+    batch_size: Annotated[int, typer.Option(help="pages a batch in the memory estimate", min=1)] = 1,
+    page: Annotated[tuple[int, int] | None, typer.Option(help="width and height of an image in pixels", show_default="A4 at 200 dpi, "
+                                                         "or a line or block of it, as the profile's unit")] = None,
+    answer: Annotated[int | None, typer.Option(help="tokens of an answer", min=1, show_default="1000, or the profile's "
+                                               "max_new_tokens")] = None,
+    dtype: Annotated[Literal["float32", "bfloat16", "float16"] | None, typer.Option(help="of the weights",
+                                                                                    show_default="the profile's")] = None,
 ) -> None:
     """Show a model's layers and what training would touch."""
     from ocrtune.params.load import report_errors
