@@ -76,6 +76,7 @@ def evaluate(name: str, model: Path, inputs: Inputs, outputs: Outputs) -> None:
     from ocrtune.rows import check_counts, write_json, write_rows
     from ocrtune.scoring.evaluated_pages import read_canary, read_evaluated
     from ocrtune.scoring.scores_csv import write_scores_csv
+    from ocrtune.scoring.summaries import name_rate
     from ocrtune.texts.normalizers import find_normalizer
 
     params = load_section("evaluate", EvaluateParams)
@@ -97,8 +98,8 @@ def evaluate(name: str, model: Path, inputs: Inputs, outputs: Outputs) -> None:
     check_counts(f"evaluate {name}", len(rows), len(scored), 0)
     pooled = totals.totals.pool()
     against = ", ".join(f"{number} {origin}" for origin, number in figures["origins"].items())
-    kind = 'agreement' if 'teacher' in figures['origins'] else 'CER'
-    print(f"  {kind} {pooled['cer']:.4f}  WER {pooled['wer']:.4f}  character F1 {pooled['char_f1']:.4f}  against {against}"
+    cer, wer = (name_rate(rate, figures["origins"]) for rate in ("CER", "WER"))
+    print(f"  {cer} {pooled['cer']:.4f}  {wer} {pooled['wer']:.4f}  character F1 {pooled['char_f1']:.4f}  against {against}"
           + (f"; clean print CER {figures['canary']['cer']:.4f}" if clean else ""))
 
 

@@ -208,4 +208,4 @@ def test_an_unknown_reader_is_named(corpus, capsys):
 def test_it_runs_as_a_stage_does(corpus):
     status, output = corpus.run("-m", "stages.evaluate", "x", "params.yaml", *FOLDERS, *OUTS)
     assert status == 0, output
-    assert "agreement 0.6250" in output and "against 1 gold, 3 teacher" in output
+    assert "CER against labels 0.6250" in output and "against 1 gold, 3 teacher" in output

@@ -9,6 +9,7 @@ import pytest
 from ocrtune.evaluation.reader_scores import Rules
 from ocrtune.evaluation.rescoring import rescore
 from ocrtune.rows import RowError, write_rows
+from ocrtune.scoring.evaluated_pages import choose_some
 from ocrtune.scoring.scores_csv import read_scores_csv
 
 RULES = Rules("nfc_ws@1")
@@ -102,6 +103,16 @@ def test_odd_texts_are_scored(references, tmp_path):
     assert without_mark["cer_without_catastrophes"] == round(2 / 6, 6)
 
 
+def test_references_without_rows_or_documents_are_named(references, tmp_path):
+    path = predict(tmp_path, "one", "two", "three")
+    references.write_text(references.read_text().replace('"doc_id": "d"', '"doc_id": null'))
+    with pytest.raises(RowError, match="p0: doc_id is None, not a string; it names the document of the page"):
+        rescore(path, references, tmp_path / "out", RULES, 5)
+    references.write_text("")
+    with pytest.raises(RowError, match=r"test.jsonl: no references in it"):
+        rescore(path, references, tmp_path / "out", RULES, 5)
+
+
 def test_a_wrong_origin_is_refused(references, tmp_path):
     references.write_text(references.read_text().replace('"gold"', '"truth"'))
     with pytest.raises(RowError, match="p0: origin is 'truth'; it says who made the text: gold, text_layer, teacher"):
@@ -125,6 +136,22 @@ def test_memory_stays_flat(tmp_path):
     assert peak(6_000) - peak(500) < 8  # MiB; the texts alone are 4 and a list of rows with their scores 20
 
 
+def test_the_command_takes_a_folder_as_evaluate_leaves_it(references, tmp_path, project):
+    """With clean print beside the pages, and of `top_k` pages only."""
+    folder = tmp_path / "data/predictions"
+    some = {row["page_id"] for row in choose_some([{"page_id": f"p{number}"} for number in range(3)], 2)}
+    write_rows(folder / "base.jsonl", [{"page_id": page_id, "text": ""} for page_id in some])
+    write_rows(folder / "canary/base.jsonl", [{"page_id": "canary_l001", "text": "a"}])
+    command = ("-m", "tools.rescore", "data/predictions", "--references", references, "--out", tmp_path / "out", "--top-k", 2)
+    status, output = project.run(*command)
+    assert status == 0 and f"left aside: data/predictions/canary/base.jsonl, of pages that {references} lacks" in output
+    figures = json.loads((tmp_path / "out/base.json").read_text())
+    assert (figures["num_pages"], figures["top_k"], figures["num_missing"]) == (2, 2, 0)
+    (folder / "base.jsonl").unlink()
+    status, output = project.run(*command)
+    assert status == 1 and "no .jsonl file with predictions of pages in" in output
+
+
 def test_the_command_takes_whole_folders(references, tmp_path, project):
     folder = tmp_path / "predictions"
     folder.mkdir()
@@ -136,5 +163,11 @@ def test_the_command_takes_whole_folders(references, tmp_path, project):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"base.json", "base.csv", "tuned.json", "tuned.csv"}
     status, output = project.run(*command, folder, folder / "base.jsonl", *files)
     assert status == 1 and "two files are called base.jsonl" in output and "Traceback" not in output
+    predict(folder / "others", "two", "two", "three", name="base")
+    status, output = project.run(*command, folder, *files, "--slice", "doc_id")
+    assert status == 0 and "others/base: 3 pages, CER 0.2727" in output and (tmp_path / "out/others/base.csv").is_file()
+    assert json.loads((tmp_path / "out/base.json").read_text())["slices"]["doc_id"]["d"]["cer"] == 0
+    status, output = project.run(*command, folder, *files, "--slice", "layout")
+    assert status == 1 and f"--slice layout: no row of {references} has such a column" in output
     status, output = project.run(*command, tmp_path / "absent.jsonl", *files)
     assert status == 1 and "absent.jsonl: no such file" in output

@@ -1,7 +1,7 @@
 """Find the pages that readers are scored on, with their references: of a split, or of a file of one's own."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ocrtune.reading import Page
@@ -12,8 +12,10 @@ ORIGINS = ("gold", "text_layer", "teacher")
 
 
 def check_texts(rows: list[dict], source: str) -> None:
-    """Refuse a text that is no text, and an origin that is none of `ORIGINS`, naming the page."""
+    """Refuse a text or a document's id that is no text, and an origin that is none of `ORIGINS`, naming the page."""
     for row in rows:
+        if not isinstance(row["doc_id"], str):
+            raise RowError(f"{source}: {row['page_id']}: doc_id is {row['doc_id']!r}, not a string; it names the document of the page")
         if not isinstance(row["text"], str):
             raise RowError(f"{source}: {row['page_id']}: text is {type(row['text']).__name__}, not a string; rerun the stage that wrote it")
         if row["origin"] not in ORIGINS:
@@ -61,6 +63,17 @@ def read_evaluated(path: Path, pages: Path, documents: Path, slices: Sequence[st
         scored.append(row | list_slices(slices, row, page, found.get(row["doc_id"], {})))
     check_slices(slices, scored)
     return scored, read
+
+
+def open_slices(columns: Sequence[str], pages: Path, documents: Path) -> Callable[[dict], dict[str, str]]:
+    """Return what gives a reference's slices; where pages.jsonl or documents.jsonl is missing, the reference's own columns do."""
+    def index(path: Path, key: str, *needed: str) -> dict[str, dict]:
+        if not columns or not path.is_file():
+            return {}
+        return {row[key]: {name: row[name] for name in (*columns, *needed) if name in row} for row in iterate_rows(path, (key,))}
+
+    known, found = index(pages / "pages.jsonl", "page_id"), index(documents / "documents.jsonl", "doc_id", "url")
+    return lambda row: list_slices(columns, row, known.get(row["page_id"], {}), found.get(row["doc_id"], {}))
 
 
 def read_canary(folder: Path) -> tuple[list[dict], list[Page]]:

@@ -164,6 +164,15 @@ def name_rates(figures: dict, origins: Iterable[str]) -> dict:
     return {prefix + name if name in ERROR_RATES else name: value for name, value in figures.items()}
 
 
+def name_rate(rate: str, origins: Iterable[str]) -> str:
+    """Return an error rate's name for people, as honest as its key (`name_rates`).
+
+    >>> name_rate("WER", ["gold"]), name_rate("WER", ["gold", "teacher"])
+    ('WER', 'WER against labels')
+    """
+    return f"{rate} against labels" if "teacher" in origins else rate
+
+
 def plain_rates(figures: dict) -> dict:
     """Return figures as the library names them, whatever they were measured against: the reverse of `name_rates`."""
     return {name.removeprefix(AGREEMENT): value for name, value in figures.items()}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ocrtune.scoring.summaries import name_rate
 from ocrtune.studio.result_sets import Result
 
 ANY = "any"
@@ -67,7 +68,7 @@ def list_kinds(results: list[Result]) -> list[str]:
 
 def name_score(results: list[Result]) -> str:
     """Return what the edits by reference characters may be called: against a teacher's labels they are no plain CER."""
-    return "CER against labels" if any(result.slices.get("origin") == "teacher" for result in results) else "CER"
+    return name_rate("CER", [result.slices.get("origin") for result in results])
 
 
 def pool(results: list[Result]) -> dict[str, float]:
