@@ -44,19 +44,21 @@ def compare(inputs: Inputs, outputs, params, evaluated: dict) -> list[str]:
     from ocrtune.comparing.comparison import compare_readers
     from ocrtune.comparing.files import write_comparison
     from ocrtune.comparing.scored_readers import check_readers, find_readers, index_references, read_reader
-    from ocrtune.comparing.verdict import find_unit, say_verdict
-    from ocrtune.splits.leaks import find_leaks
+    from ocrtune.comparing.verdict import find_unit, say_quote, say_verdict
+    from ocrtune.splits.leaks import find_leaks, find_learnt
 
     readers = [read_reader(inputs.scores, name) for name in find_readers(inputs.scores, params, list(evaluated["readers"]))]
     check_readers(readers)
     tested, least = inputs.splits / f"{evaluated['split']}.jsonl", params.gate.max_likeness
     rows = index_references(tested, evaluated["top_k"], readers[0])
-    comparison = compare_readers(readers, params, find_leaks(tested, [inputs.train, inputs.val], least) if least else [])
+    learnt = find_learnt(tested, {"train": inputs.train, "val": inputs.val})
+    leaks = find_leaks(tested, [inputs.train, inputs.val], least) if least and not learnt else []
+    comparison = compare_readers(readers, params, leaks, learnt)
     unit = find_unit(rows)
     rows = {page_id: row | {"image": inputs.splits / row["image"]} for page_id, row in rows.items()}
     predictions = tuple(inputs.predictions / f"{reader.name}.jsonl" for reader in readers[:2])
     write_comparison(comparison, rows, predictions, outputs, unit, params.worst, read_losses(inputs.training))
-    print(say_verdict(comparison, unit))
+    print(say_verdict(comparison, unit), say_quote(comparison, unit), sep="\n")
     return [bound.say_failure() for bound in comparison.bounds if not bound.has_passed]
 
 

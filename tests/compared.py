@@ -52,7 +52,7 @@ class Scored:
                    {"reader": name, "normalizer": normalizer, "unit": "codepoint", "structure": False, "split": "test", "top_k": None,
                     **name_rates(summarize(rows), {row["origin"] for row in rows}), "canary": remembered})
 
-    def compare(self, **changes) -> list[str]:
+    def compare(self, split: str = "test", **changes) -> list[str]:
         """Run the stage and return the gate's failures."""
         data, metrics = self.folder / "data", self.folder / "metrics"
         splits = data / "splits"
@@ -60,7 +60,7 @@ class Scored:
                         metrics / "evaluate", metrics / "train")
         outputs = Outputs(*(metrics / name for name in OUTPUTS), metrics / "plots", metrics / "tables")
         return compare(inputs, outputs, CompareParams.model_validate(PARAMS | changes),
-                       {"readers": dict.fromkeys(self.readers), "split": "test", "top_k": None})
+                       {"readers": dict.fromkeys(self.readers), "split": split, "top_k": None})
 
     @property
     def report(self) -> str:

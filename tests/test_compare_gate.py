@@ -92,15 +92,17 @@ def test_a_bound_that_allows_the_likeness_lets_copies_pass_but_not_the_document_
     assert "`max_likeness`: passed, no tested document is over 97.0 % the same as one of train or val" in leaky.report
 
 
-def test_scores_on_train_are_no_leak(tmp_path):
-    from ocrtune.splits.leaks import find_leaks
-
-    scored = Scored(tmp_path)
-    for name in ("train", "val"):
-        write_rows(tmp_path / f"data/splits/{name}.jsonl", scored.rows if name == "train" else [])
-    files = [tmp_path / "data/splits" / f"{name}.jsonl" for name in ("train", "val", "gone")]
-    assert find_leaks(files[0], files, 0.6) == []
-    assert {twin.likeness for twin in find_leaks(tmp_path / "data/splits/test.jsonl", files, 0.6)} == {1.0}
+@pytest.mark.parametrize(("split", "why"), [("train", "which the student learnt from"),
+                                            ("val", "by which the student's weights were chosen")])
+def test_scores_on_what_was_learnt_are_called_so(scored, split, why):
+    write_rows(scored.folder / f"data/splits/{split}.jsonl", scored.rows)
+    assert scored.compare(split=split) == []  # no leak: it is known
+    assert scored.report.splitlines()[2].startswith(f"**On {split}, {why}: Fine-tuning lowered")
+    assert f"`max_likeness`: not judged, these are the documents of {split}, {why}" in scored.report
+    assert "<li class=open>" in scored.page and "tile good" not in scored.page
+    assert scored.figures["learnt"] == split and "likeness" not in scored.figures
+    assert [line.partition(":")[0] for line in scored.compare(split="test")] == ["max_likeness"]  # the same documents under another name
+    assert "learnt" not in scored.figures
 
 
 def test_command_exits_1_when_the_gate_fails(project):

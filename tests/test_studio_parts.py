@@ -206,7 +206,10 @@ def test_a_score_against_a_teacher_is_never_called_plain_cer(tmp_path):
         text = json.dumps(figures)
         assert read_figures(text) == {"base": (0.5, 0.6), "tuned": (0.2, 0.9)}
         (tmp_path / "metrics/compare.json").write_text(text)
-        assert "tuned reads better than base" in say_verdict(Project(tmp_path)) and f": {words}" in say_verdict(Project(tmp_path))
+        assert "<b>tuned reads better than base" in say_verdict(Project(tmp_path)) and f": {words}" in say_verdict(Project(tmp_path))
+    (tmp_path / "metrics/compare.json").write_text(json.dumps(found | {"learnt": "train"}))
+    known = say_verdict(Project(tmp_path))
+    assert "<b>On train, which the student learnt from: tuned reads better" in known and "notice good" not in known
     made = [Result("a", "a", None, "ab", "ab", {}, slices={"origin": origin}) for origin in ("gold", "teacher")]
     assert (name_score(made[:1]), name_score(made)) == ("CER", "CER against labels")
 
@@ -224,6 +227,8 @@ def test_the_verdict_tells_whether_the_gate_passes(gate, said):
     found["likeness"] = 0.97
     unset = dict.fromkeys(("max_cer_increase", "max_slice_increase", "max_canary_increase", "max_likeness"))
     assert said in say_gate(measure_gate(found, unset | gate))
+    known = say_gate(measure_gate({"difference": {"cer": -0.3}, "learnt": "val"}, unset | {"max_likeness": 0.6}))
+    assert known == "<b>The gate passes</b>: no leaks (not judged)."
 
 
 @pytest.mark.parametrize(("change", "said"), [(0.13, "tuned reads the only document worse than base"), (0.0, "as well as base"),

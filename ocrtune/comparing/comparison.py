@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ocrtune.comparing.gate import LIKENESS, Bound, measure_bounds
 from ocrtune.comparing.paired import Outcomes, count_outcomes, draw_rates, holm, percentile_interval, sign_flip_p, smallest_effect
-from ocrtune.comparing.scored_readers import FIGURES, ScoredReader
+from ocrtune.comparing.scored_readers import FIGURES, RULES, STRUCTURE_FIGURES, ScoredReader
 from ocrtune.comparing.slice_tests import SliceTest, compare_slices
 from ocrtune.rows import write_text
 from ocrtune.scoring.rates import error_rate
 from ocrtune.scoring.scores import count_page_edits, find_state
-from ocrtune.scoring.summaries import name_rates, pool
+from ocrtune.scoring.summaries import name_rate, name_rates, pool
 from ocrtune.splits.near_duplicates import Twin
 
 # What a reference may be; only people's texts make a score a CER without a footnote.
@@ -23,7 +23,7 @@ ORIGINS = {"teacher": "the teacher's labels", "gold": "gold (checked by people)"
 
 @dataclass(frozen=True)
 class Difference:
-    """A reader less the baseline in pooled CER; `interval` and `smallest` are None where there are fewer than two documents.
+    """A reader less another in pooled CER; `interval` and `smallest` are None where there are fewer than two documents.
 
     `smallest` is the smallest difference that so many documents would have shown (`ocrtune.comparing.paired.smallest_effect`).
     """
@@ -60,7 +60,9 @@ class Document:
 class Comparison:
     """Readers over the same pages: baseline first, candidate second.
 
-    `intervals`: of each reader's pooled CER; `differences`: of each reader from the baseline, which has none.
+    `intervals`: of each reader's pooled CER; `differences`: of each reader from the baseline, which has none;
+    `from_candidate`: of each further reader from the candidate. `learnt`: the split's name where the student learnt from these
+    very documents, or its weights were chosen by them (train, val). `has_gate`: whether `compare.gate` is asked.
     """
 
     readers: list[ScoredReader]
@@ -68,9 +70,12 @@ class Comparison:
     cers: list[float]
     intervals: list[tuple[float, float] | None]
     differences: list[Difference]
+    from_candidate: list[Difference]
     confidence: float
     slices: list[SliceTest]
     bounds: list[Bound]
+    learnt: str = ""
+    has_gate: bool = True
 
     @property
     def baseline(self) -> ScoredReader:
@@ -88,10 +93,13 @@ class Comparison:
         return self.differences[0]
 
     @property
-    def further(self) -> list[tuple[ScoredReader, Difference, float]]:
-        """The other readers, each with its difference from the baseline and the p-value adjusted for their number (Holm)."""
-        differences = self.differences[1:]
-        return list(zip(self.readers[2:], differences, holm([difference.p_value for difference in differences]), strict=True))
+    def further(self) -> list[tuple[ScoredReader, ScoredReader, Difference, float]]:
+        """Each other reader beside baseline and candidate, with its difference and the p-value adjusted for all of these (Holm)."""
+        found = [(reader, other, difference)
+                 for reader, *both in zip(self.readers[2:], self.differences[1:], self.from_candidate, strict=True)
+                 for other, difference in zip(self.readers, both, strict=False)]
+        adjusted = holm([difference.p_value for _, _, difference in found])
+        return [(*one, p) for one, p in zip(found, adjusted, strict=True)]
 
     @property
     def num_pages(self) -> int:
@@ -104,16 +112,24 @@ class Comparison:
         return sum(document.reference_chars for document in self.documents)
 
     @property
+    def origin_counts(self) -> dict[str, int]:
+        """How many references are of which origin."""
+        return dict(sorted(Counter(row["origin"] for row in self.baseline.rows.values()).items()))
+
+    @property
     def origins(self) -> dict[str, int]:
-        """How many references are of which origin, in words, by the origin's name."""
-        counts = Counter(row["origin"] for row in self.baseline.rows.values())
-        return {ORIGINS.get(origin, origin): number for origin, number in sorted(counts.items())}
+        """How many references are of which origin, by the origin in words."""
+        return {ORIGINS.get(origin, origin): number for origin, number in self.origin_counts.items()}
 
     @property
     def score_name(self) -> str:
         """What the CER may be called: one against labels measures agreement with the teacher and says so."""
         names = list(self.origins)
         return "character error rate" if names == [ORIGINS["gold"]] else f"character error rate against {' and '.join(names)}"
+
+    def name_rate(self, rate: str) -> str:
+        """Return what an error rate over these references may be called in a label (`ocrtune.scoring.summaries.name_rate`)."""
+        return name_rate(rate, self.origin_counts)
 
     def origin_cers(self) -> dict[str, list[float]]:
         """Return the pooled CER of each reader by the references' origin, in words."""
@@ -145,62 +161,68 @@ def count_documents(readers: list[ScoredReader]) -> list[Document]:
             for doc_id, page_ids in sorted(pages.items())]
 
 
-def compare_readers(readers: list[ScoredReader], params, leaks: Sequence[Twin] = ()) -> Comparison:
-    """Compare checked readers, the second with the first, by `CompareParams`; `leaks` as in `ocrtune.comparing.gate.measure_bounds`."""
+def compare_readers(readers: list[ScoredReader], params, leaks: Sequence[Twin] = (), learnt: str = "", has_gate: bool = True) -> Comparison:
+    """Compare checked readers, the second with the first, by `CompareParams`; `leaks` as in `ocrtune.comparing.gate.measure_bounds`,
+    `learnt` and `has_gate` as in `Comparison`."""
     documents = count_documents(readers)
     edits, lengths = [document.edits for document in documents], [document.reference_chars for document in documents]
     cers = [error_rate(sum(counts), sum(lengths)) for counts in zip(*edits, strict=True)]
-    intervals: list[tuple[float, float] | None] = [None] * len(readers)
-    gaps: list = [None] * len(readers)
-    if len(documents) > 1:
-        rates = draw_rates(edits, lengths, params.draws, params.seed)
-        intervals = [percentile_interval(column, params.confidence) for column in rates.T]
-        gaps = [column - rates[:, 0] for column in rates.T]
+    rates = draw_rates(edits, lengths, params.draws, params.seed) if len(documents) > 1 else None
+    intervals = [None if rates is None else percentile_interval(rates[:, place], params.confidence) for place in range(len(readers))]
     by_document = list(zip(*edits, strict=True))
     by_page = [[count_page_edits(row) for row in reader.rows.values()] for reader in readers]
-    differences = [Difference(
-        absolute=cers[place] - cers[0], relative=(cers[place] - cers[0]) / cers[0] if cers[0] else None,
-        interval=None if gaps[place] is None else percentile_interval(gaps[place], params.confidence),
-        p_value=sign_flip_p(by_document[0], by_document[place], params.draws, params.seed),
-        smallest=None if gaps[place] is None else smallest_effect(gaps[place], params.confidence),
-        documents=count_outcomes(by_document[0], by_document[place]), pages=count_outcomes(by_page[0], by_page[place]))
-        for place in range(1, len(readers))]
-    slices = compare_slices(readers, params.draws, params.confidence, params.seed)
-    comparison = Comparison(readers, documents, cers, intervals, differences, params.confidence, slices, [])
-    comparison.bounds.extend(measure_bounds(comparison, params.gate, leaks))
+
+    def subtract(other: int, place: int) -> Difference:
+        gaps = None if rates is None else rates[:, place] - rates[:, other]
+        return Difference(
+            absolute=cers[place] - cers[other], relative=(cers[place] - cers[other]) / cers[other] if cers[other] else None,
+            interval=None if gaps is None else percentile_interval(gaps, params.confidence),
+            p_value=sign_flip_p(by_document[other], by_document[place], params.draws, params.seed),
+            smallest=None if gaps is None else smallest_effect(gaps, params.confidence),
+            documents=count_outcomes(by_document[other], by_document[place]), pages=count_outcomes(by_page[other], by_page[place]))
+
+    comparison = Comparison(
+        readers, documents, cers, intervals, [subtract(0, place) for place in range(1, len(readers))],
+        [subtract(1, place) for place in range(2, len(readers))], params.confidence,
+        compare_slices(readers, params.draws, params.confidence, params.seed), [], learnt, has_gate)
+    if has_gate:
+        comparison.bounds.extend(measure_bounds(comparison, params.gate, leaks))
     return comparison
 
 
 def list_figures(comparison: Comparison) -> dict:
-    """Return the metrics for `dvc metrics`: numbers only, six digits, what could not be measured left out.
+    """Return the metrics for `dvc metrics`: what was compared and how, numbers with six digits, what was not measured left out.
 
     Against a teacher's labels the names say agreement instead of CER (`ocrtune.scoring.summaries.name_rates`).
     """
-    origins = {row["origin"] for row in comparison.baseline.rows.values()}
-    figures: dict = {"num_pages": comparison.num_pages, "num_documents": len(comparison.documents),
-                     "reference_chars": comparison.reference_chars}
+    origins, rules = comparison.origin_counts, comparison.baseline.figures
+    figures: dict = {rule: rules.get(rule) for rule in RULES} | ({"learnt": comparison.learnt} if comparison.learnt else {}) | {
+        "origins": origins, "num_pages": comparison.num_pages, "num_documents": len(comparison.documents),
+        "reference_chars": comparison.reference_chars}
     for reader, interval in zip(comparison.readers, comparison.intervals, strict=True):
         low, high = interval or (None, None)
-        figures[reader.name] = {name: reader.figures[name] for name in FIGURES} | {"cer_low": low, "cer_high": high}
+        figures[reader.name] = {name: reader.figures.get(name) for name in FIGURES + STRUCTURE_FIGURES} | {"cer_low": low, "cer_high": high}
     figures["difference"] = list_difference(comparison.difference)
-    figures["further"] = {reader.name: name_rates(list_difference(difference) | {"p_holm": adjusted}, origins)
-                          for reader, difference, adjusted in comparison.further}
+    figures["further"] = {reader.name: {} for reader in comparison.readers[2:]}
+    for reader, other, difference, adjusted in comparison.further:
+        numbers = name_rates(list_difference(difference) | {"p_holm": adjusted}, origins)
+        figures["further"][reader.name] |= numbers if other is comparison.baseline else {"from_candidate": numbers}
     moved = {pair: count for pair, count in comparison.transitions.items() if pair[0] != pair[1]}
     moves = {("fine", "loop"): 0, ("loop", "fine"): 0} | moved
     figures["transitions"] = {f"{before}_to_{after}": count for (before, after), count in sorted(moves.items())}
     figures["slices"] = {test.name: name_rates({
         "num_pages": test.num_pages, "cer_before": test.cers[0], "cer_after": test.cers[1], "cer": test.change,
-        "p_value": test.p_value, "p_holm": test.adjusted_p}, origins) for test in comparison.slices}
+        "p_value": test.p_value, "p_holm": test.adjusted_p}, test.origins) for test in comparison.slices}
     figures["canary"] = {reader.name: reader.canary_cer for reader in comparison.readers} | {"increase": comparison.forgotten}
     for bound in comparison.bounds:
-        if bound.key == LIKENESS:
+        if bound.key == LIKENESS and bound.is_judged:
             figures["likeness"] = bound.increase
     return {key: round_numbers(name_rates(value, origins)) if isinstance(value, dict) else value
             for key, value in figures.items() if value != {}}
 
 
 def list_difference(difference: Difference) -> dict:
-    """Return the numbers of a difference from the baseline."""
+    """Return the numbers of a difference."""
     low, high = difference.interval or (None, None)
     return {"cer": difference.absolute, "cer_low": low, "cer_high": high, "cer_relative": difference.relative,
             "p_value": difference.p_value, "smallest_effect": difference.smallest,
@@ -215,10 +237,11 @@ def round_numbers(value: dict) -> dict:
 
 
 def write_comparison_csv(path: Path, comparison: Comparison) -> int:
-    """Write a row a page for `dvc plots` and return how many: the CER by each reader in a column `<reader>_cer`."""
+    """Write a row a page for `dvc plots` and return how many: the CER by each reader in a column `<reader>_cer`, under an honest name."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["page_id", "doc_id", "origin", "reference_chars", *(f"{reader.name}_cer" for reader in comparison.readers)])
+    (cer,) = name_rates({"cer": None}, comparison.origin_counts)
+    writer.writerow(["page_id", "doc_id", "origin", "reference_chars", *(f"{reader.name}_{cer}" for reader in comparison.readers)])
     for page_id, row in comparison.baseline.rows.items():
         rates = [f"{reader.rows[page_id]['cer']:.6f}" for reader in comparison.readers]
         writer.writerow([page_id, row["doc_id"], row["origin"], row["reference_chars"], *rates])

@@ -12,7 +12,7 @@ LIKENESS = "max_likeness"
 
 @dataclass(frozen=True)
 class Bound:
-    """A bound of the gate and what was measured; `increase` is None where nothing was, which doesn't pass.
+    """A bound of the gate and what was measured; `increase` is None where nothing was, which doesn't pass if it should have been.
 
     A rise of the CER, or, of `LIKENESS`, how alike the worst leak is (0: there is none); all are shares. `where`
     names the slice or the documents.
@@ -22,11 +22,12 @@ class Bound:
     increase: float | None
     bound: float
     where: str = ""
+    is_judged: bool = True
 
     @property
     def has_passed(self) -> bool:
-        """Whether the increase stays within the bound."""
-        return self.increase is not None and self.increase <= self.bound
+        """Whether the increase stays within the bound, or is not asked for."""
+        return not self.is_judged or (self.increase is not None and self.increase <= self.bound)
 
     def say_failure(self) -> str:
         """Return a line about a bound that does not pass."""
@@ -49,17 +50,19 @@ def name_leaks(leaks: Sequence[Twin]) -> str:
 
 def judge(
     overall: float, slices: Iterable[tuple[float, str]], forgotten: float | None, leak: tuple[float | None, str],
-    gate: dict[str, float | None],
+    gate: dict[str, float | None], learnt: str = "",
 ) -> list[Bound]:
     """Return the bounds that `gate` sets, by key, with what was measured, to six digits.
 
     Rises of the CER on all pages, on each slice with its name (the worst counts) and on clean print; `leak`: how alike the
-    tested document is that the student learnt from most closely, with names.
+    tested document is that the student learnt from most closely, with names. Of documents that were taken from `learnt` (train, val)
+    on purpose no likeness is judged: it is known, and the verdict says so.
     """
     measured = {"max_cer_increase": (overall, ""),
                 "max_slice_increase": max(slices, key=itemgetter(0), default=(overall, "all pages: there are no slices")),
                 "max_canary_increase": (forgotten, ""), LIKENESS: leak}
-    return [Bound(key, None if increase is None else round(increase, 6), gate[key], where)
+    return [Bound(key, None, gate[key], is_judged=False) if key == LIKENESS and learnt else
+            Bound(key, None if increase is None else round(increase, 6), gate[key], where)
             for key, (increase, where) in measured.items() if gate.get(key) is not None]
 
 
@@ -70,4 +73,4 @@ def measure_bounds(comparison, gate, leaks: Sequence[Twin] = ()) -> list[Bound]:
     """
     leak = max((twin.likeness for twin in leaks), default=0.0), name_leaks(leaks)
     return judge(comparison.difference.absolute, [(test.change, test.name) for test in comparison.slices], comparison.forgotten, leak,
-                 gate.model_dump())
+                 gate.model_dump(), comparison.learnt)

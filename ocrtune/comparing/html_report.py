@@ -29,6 +29,7 @@ from ocrtune.comparing.verdict import (
     say_forgetting,
     say_gate,
     say_outcomes,
+    say_quote,
     say_references,
     say_transitions,
     say_verdict,
@@ -76,7 +77,7 @@ def write_tiles(comparison: Comparison) -> str:
     names = comparison.baseline.name, comparison.candidate.name
     kinds = [(kind, name, percent(cer)) for kind, name, cer in zip(("before", "after"), names, comparison.cers, strict=False)]
     (change, *bounds) = points(difference.absolute, *(difference.interval or ()))
-    clear = ("good" if difference.absolute < 0 else "bad") if difference.is_clear else "even"
+    clear = ("good" if difference.absolute < 0 else "bad") if difference.is_clear and not comparison.learnt else "even"
     level = f"points, {100 * comparison.confidence:g} % interval"
     interval = f"{level} {' to '.join(bounds)}" if bounds else "points; one document, no interval"
     kinds.append((clear, interval, change))
@@ -87,10 +88,12 @@ def write_tiles(comparison: Comparison) -> str:
 
 
 def write_gate(comparison: Comparison) -> str:
-    """Return the gate's bounds as labels."""
-    bounds = zip(comparison.bounds, say_gate(comparison), strict=True)
-    shown = "".join(f"<li{'' if bound.has_passed else ' class=failed'}>{inline(text)}</li>" for bound, text in bounds)
-    return f"<ul class=gate>{shown}</ul>" if shown else paragraph("No gate is set (`compare.gate` in params.yaml).")
+    """Return the gate's bounds as labels; nothing where it is not asked."""
+    kinds = (" class=open" if not bound.is_judged else "" if bound.has_passed else " class=failed" for bound in comparison.bounds)
+    shown = "".join(f"<li{kind}>{inline(text)}</li>" for kind, text in zip(kinds, say_gate(comparison), strict=True))
+    if not shown:
+        return paragraph("No gate is set (`compare.gate` in params.yaml).") if comparison.has_gate else ""
+    return f"<ul class=gate>{shown}</ul>"
 
 
 def write_picture(picture: Picture) -> str:
@@ -125,20 +128,22 @@ def render_html(comparison: Comparison, pages: list[ChangedPage], confusions: li
                 unit: str, worst: int) -> str:
     """Return the report; `unit`: line, block or page; `worst`: how many pages each list shows."""
     names = f"{comparison.baseline.name} and {comparison.candidate.name}"
-    units, slices, further = f"{unit.capitalize()}s", list_slices_table(comparison), list_further_table(comparison)
+    units, slices, further = f"{unit.capitalize()}s", list_slices_table(comparison, unit), list_further_table(comparison)
+    forgetting = say_forgetting(comparison)
     charts = {picture.path.stem: write_picture(picture) for picture in pictures}
     has_failures = set(comparison.transitions) != {("fine", "fine")}
     body = [
         f"<header><h1>{html.escape(names)}, compared</h1><p class=verdict>{inline(say_verdict(comparison, unit))}</p>",
-        write_tiles(comparison), paragraph(say_outcomes(comparison, unit)), write_gate(comparison), "</header>",
+        write_tiles(comparison), paragraph(say_quote(comparison, unit)), paragraph(say_outcomes(comparison, unit)),
+        write_gate(comparison), "</header>",
         section("Figures", write_table(list_figures_table(comparison, unit)), paragraph(say_references(comparison)),
                 charts.get("readers", "")),
-        section("Further readers", write_table(further), paragraph(say_adjusted("readers"))) if further.rows else "",
+        section("Further readers", write_table(further), paragraph(say_adjusted("comparisons"))) if further.rows else "",
         section("How the errors fall", charts["cer_distribution"], charts["scatter"], charts.get("documents", "")),
         section("Slices", write_table(slices), paragraph(say_adjusted("slices"))) if slices.rows else "",
         section("Failures", paragraph(say_transitions(comparison, unit)),
                 write_table(list_transitions_table(comparison)) if has_failures else ""),
-        section("Forgetting", paragraph(say_forgetting(comparison))),
+        section("Forgetting", paragraph(forgetting)) if forgetting else "",
         section("What is taken for what", charts["confusions"], "<details><summary>As a table</summary>",
                 write_table(list_confusions_table(comparison, confusions)), "</details>") if confusions else "",
         section("Training", charts["loss"]) if "loss" in charts else "",

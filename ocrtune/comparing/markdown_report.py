@@ -26,6 +26,7 @@ from ocrtune.comparing.verdict import (
     say_forgetting,
     say_gate,
     say_outcomes,
+    say_quote,
     say_references,
     say_transitions,
     say_verdict,
@@ -58,11 +59,11 @@ def fold_table(table: Table, noun: str) -> list[str]:
 
 
 def list_gate(comparison: Comparison) -> list[str]:
-    """Return the lines about the gate."""
+    """Return the lines about the gate; none where it is not asked."""
     bounds = say_gate(comparison)
     if not bounds:
-        return ["No gate is set (params.yaml, `compare.gate`)."]
-    return ["The gate (params.yaml, `compare.gate`):", "", *(f"- {bound}" for bound in bounds)]
+        return ["No gate is set (params.yaml, `compare.gate`).", ""] if comparison.has_gate else []
+    return ["The gate (params.yaml, `compare.gate`):", "", *(f"- {bound}" for bound in bounds), ""]
 
 
 def link(target: Path, report: Path) -> str:
@@ -104,17 +105,18 @@ def show_all_pages(comparison: Comparison, pages: list[ChangedPage], report: Pat
 def render_markdown(comparison: Comparison, pages: list[ChangedPage], confusions: list[Confusion], pictures: list[Picture],
                     report: Path, unit: str, worst: int) -> str:
     """Return the report as Markdown; `report` is where it will lie (links are relative to it), `unit`: line, block or page."""
-    slices, further = list_slices_table(comparison), list_further_table(comparison)
+    slices, further, forgetting = list_slices_table(comparison, unit), list_further_table(comparison), say_forgetting(comparison)
     has_failures = set(comparison.transitions) != {("fine", "fine")}
     return "\n".join([
         f"# `{comparison.baseline.name}` and `{comparison.candidate.name}`, compared", "",
-        f"**{say_verdict(comparison, unit)}**", "", say_outcomes(comparison, unit), "", *list_gate(comparison), "",
+        f"**{say_verdict(comparison, unit)}**", "", say_quote(comparison, unit), "", say_outcomes(comparison, unit), "",
+        *list_gate(comparison),
         "## Figures", "", *write_table(list_figures_table(comparison, unit)), "", say_references(comparison), "",
-        *(["## Further readers", "", *write_table(further), "", say_adjusted("readers"), ""] if further.rows else []),
+        *(["## Further readers", "", *write_table(further), "", say_adjusted("comparisons"), ""] if further.rows else []),
         *(["## Slices", "", *write_table(slices), "", say_adjusted("slices"), ""] if slices.rows else []),
         "## Failures", "", say_transitions(comparison, unit), "",
         *([*write_table(list_transitions_table(comparison)), ""] if has_failures else []),
-        "## Forgetting", "", say_forgetting(comparison), "",
+        *(["## Forgetting", "", forgetting, ""] if forgetting else []),
         "## Pictures", "",
         *(line for picture in pictures for line in (f"![{escape(picture.caption)}]({link(picture.path, report)})", "")),
         "## Documents", "", *fold_table(list_documents_table(comparison, unit), "documents"), "",

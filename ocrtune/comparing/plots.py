@@ -92,7 +92,7 @@ def draw_distribution(comparison: Comparison, pages: list[ChangedPage], unit: st
     axes[0].margins(y=0.18)
     ticks = {0: "perfect", **{1 + percent // BIN_PERCENT - 0.5: str(percent) for percent in range(20, 100, 20)}, last: "≥ 100"}
     axes[1].set_xticks(list(ticks), list(ticks.values()))
-    axes[1].set_xlabel(f"CER of a {unit} (%)")
+    axes[1].set_xlabel(f"{comparison.name_rate('CER')} of a {unit} (%)")
     return figure
 
 
@@ -112,7 +112,7 @@ def draw_dumbbells(comparison: Comparison) -> Figure:
     axis.grid(axis="x", color="#eeeeee")
     axis.set_axisbelow(True)
     axis.set_xlim(left=0 if max(before + after, default=0) else -1)
-    axis.set_xlabel("CER of a document (%)")
+    axis.set_xlabel(f"{comparison.name_rate('CER')} of a document (%)")
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     return figure
 
@@ -130,8 +130,9 @@ def draw_scatter(comparison: Comparison) -> Figure:
                   xytext=(-6, -3), textcoords="offset points")
     axis.scatter(before, after, s=[8 + 90 * document.reference_chars / longest for document in documents], color=AFTER, alpha=0.5, zorder=2,
                  edgecolors="white", linewidths=0.5)
-    axis.set(xlim=(0, end), ylim=(0, end), xlabel=f"CER by {comparison.baseline.name} (%)",
-             ylabel=f"CER by {comparison.candidate.name} (%)", aspect="equal")
+    cer = comparison.name_rate("CER")
+    axis.set(xlim=(0, end), ylim=(0, end), xlabel=f"{cer} by {comparison.baseline.name} (%)",
+             ylabel=f"{cer} by {comparison.candidate.name} (%)", aspect="equal")
     axis.fill_between([0, end], [0, end], color=AFTER, alpha=0.05, linewidth=0, zorder=0)
     axis.set_title(f"{count(len(documents), 'document')}, area by length; below the line is better")
     return figure
@@ -187,7 +188,7 @@ def draw_readers(comparison: Comparison) -> Figure:
     axis.set_ylim(len(comparison.readers) - 0.5, -0.5)
     axis.set_xlim(left=0)
     axis.grid(axis="x", color="#eeeeee")
-    axis.set_xlabel(f"CER (%) with its {100 * comparison.confidence:g} % interval")
+    axis.set_xlabel(f"{comparison.name_rate('CER')} (%) with its {100 * comparison.confidence:g} % interval")
     return figure
 
 

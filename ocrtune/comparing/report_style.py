@@ -24,6 +24,7 @@ p { margin: 0 0 12px; max-width: 78ch; } p:last-child { margin-bottom: 0; }
 ul.gate { list-style: none; padding: 0; margin: 14px 0 0; display: flex; flex-wrap: wrap; gap: 8px; }
 ul.gate li { font-size: 13px; border-radius: 999px; padding: 4px 12px; background: #e8f5ee; color: #115c36; }
 ul.gate li.failed { background: #fbe9e7; color: #8c1d16; }
+ul.gate li.open { background: #eef0f3; color: var(--soft); }
 code { font: .92em ui-monospace, "SFMono-Regular", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .wide { overflow-x: auto; margin: 0 0 14px; } .wide:last-child { margin: 0; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
@@ -31,7 +32,8 @@ th { text-align: right; font-weight: 600; color: var(--soft); vertical-align: bo
      border-bottom: 2px solid var(--line); padding: 6px 12px; }
 td { text-align: right; border-bottom: 1px solid var(--line); padding: 6px 12px; white-space: nowrap; }
 tr:last-child td { border-bottom: 0; }
-th.text, td.text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+th.text, td.text { text-align: left; white-space: normal; }
+td.text { overflow-wrap: anywhere; }
 details summary { cursor: pointer; color: var(--after); margin: 8px 0; }
 figure { margin: 0; } figcaption { color: var(--soft); font-size: 13px; margin: 2px 0 18px; }
 figure img { max-width: 100%; height: auto; display: block; margin: 0 auto; }

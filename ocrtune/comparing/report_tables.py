@@ -23,7 +23,7 @@ class Table(NamedTuple):
 def list_figures_table(comparison: Comparison, unit: str) -> Table:
     """Return the figures: a column a reader, the last one what changed from baseline to candidate."""
     figures = [reader.figures for reader in comparison.readers]
-    num_pages = comparison.num_pages
+    num_pages, cer = comparison.num_pages, comparison.name_rate("CER")
 
     def row(title: str, key: str, show=percent) -> list[str]:
         return [title, *(show(figure[key]) for figure in figures), points(figures[1][key] - figures[0][key])[0]]
@@ -43,15 +43,16 @@ def list_figures_table(comparison: Comparison, unit: str) -> Table:
                                                        for interval in comparison.intervals), ""],
         *([f"against {origin}", *map(percent, cers), points(cers[1] - cers[0])[0]]
           for origin, cers in comparison.origin_cers().items() if len(comparison.origins) > 1),
-        row("WER", "wer"), row("character F1", "char_f1"), row("word F1", "word_f1"), row("normalised edit distance", "ned"),
+        row(comparison.name_rate("WER"), "wer"), row("character F1", "char_f1"), row("word F1", "word_f1"),
+        row("normalised edit distance", "ned"),
         row(f"perfect {unit}s", "perfect_rate", show_share),
-        row(f"mean CER of a {unit}", "mean_cer"), row("... cut at 100 %", "clipped_mean_cer"), row("median", "median_cer"),
+        row(f"{cer}, mean of a {unit}", "mean_cer"), row("... cut at 100 %", "clipped_mean_cer"), row(f"{cer}, median", "median_cer"),
         edits_row("substitutions", "substitutions"), edits_row("insertions", "insertions"), edits_row("deletions", "deletions"),
         row("insertions among the edits", "insertion_share"),
         row(f"empty {unit}s", "empty_rate", show_share), row("cut off", "truncated_rate", show_share),
         row("looping", "loop_rate", show_share), row("failed", "failed_rate", show_share),
         row("useless: looping, or CER of 100 % and more", "catastrophe_rate", show_share),
-        row("CER without these", "cer_without_catastrophes"),
+        row(f"{cer}, without these", "cer_without_catastrophes"),
         *([row("text made up on blank pages", "invention_rate")] if any(figure["num_blank"] for figure in figures) else []),
         *([row("tables: TEDS", "teds"), row("tables: TEDS-S, structure alone", "teds_structure")] if has_structure[0] else []),
         *([row("reading order, edits", "reading_order")] if has_structure[1] else []),
@@ -60,7 +61,7 @@ def list_figures_table(comparison: Comparison, unit: str) -> Table:
     return Table(["", *names, f"{names[1]} less {names[0]}"], rows)
 
 
-def list_slices_table(comparison: Comparison) -> Table:
+def list_slices_table(comparison: Comparison, unit: str) -> Table:
     """Return the slices with the change's interval and its p-value, adjusted by Holm's method."""
     rows = []
     for test in comparison.slices:
@@ -70,16 +71,17 @@ def list_slices_table(comparison: Comparison) -> Table:
                      say_change(*test.cers[:2]), interval, p])
     names = [f"`{reader.name}`" for reader in comparison.readers[:2]]
     interval = f"{100 * comparison.confidence:g} % interval"
-    return Table(["slice", "", "pages", "documents", *names, "change, points", interval, "p (Holm)"], rows, 2)
+    return Table(["slice", "", f"{unit}s", "documents", *names, "change, points", interval, "p (Holm)"], rows, 2)
 
 
 def list_further_table(comparison: Comparison) -> Table:
-    """Return the readers beside baseline and candidate, each with its difference from the baseline."""
-    rows = [[f"`{reader.name}`", percent(reader.figures["cer"]), say_change(comparison.cers[0], reader.figures["cer"]),
+    """Return the readers beside baseline and candidate, each with its difference from both."""
+    rows = [[f"`{reader.name}`", f"`{other.name}`", percent(reader.figures["cer"]), say_change(other.figures["cer"], reader.figures["cer"]),
              show_interval(difference.interval), show_p(adjusted), *(f"{number:,}" for number in difference.documents)]
-            for reader, difference, adjusted in comparison.further]
-    return Table(["reader", "CER", f"less `{comparison.baseline.name}`, points", f"{100 * comparison.confidence:g} % interval", "p (Holm)",
-                  "documents better", "same", "worse"], rows)
+            for reader, other, difference, adjusted in comparison.further]
+    interval = f"{100 * comparison.confidence:g} % interval"
+    return Table(["reader", "against", comparison.name_rate("CER"), "change, points", interval, "p (Holm)", "documents better", "same",
+                  "worse"], rows, 2)
 
 
 def show_interval(interval: tuple[float, float] | None) -> str:

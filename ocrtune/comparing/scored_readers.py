@@ -16,10 +16,13 @@ from ocrtune.texts.words import split_chars
 # What scores must have in common to be compared.
 RULES = ("normalizer", "unit", "structure", "split", "top_k")
 FIGURES = ("cer", "wer", "char_f1", "word_f1", "mean_cer", "median_cer", "clipped_mean_cer", "perfect_rate", "substitution_rate",
-           "insertion_rate", "deletion_rate", "empty_rate", "truncated_rate", "loop_rate", "ned", "failed_rate", "catastrophe_rate",
-           "cer_without_catastrophes", "insertion_share", "invention_rate")
+           "insertion_rate", "deletion_rate", "empty_rate", "truncated_rate", "loop_rate", "ned", "mean_ned", "failed_rate",
+           "catastrophe_rate", "cer_without_catastrophes", "insertion_share", "invention_rate")
+# Those of pages that have tables or blocks.
+STRUCTURE_FIGURES = ("teds", "teds_structure", "reading_order")
 # Keys of the metrics file of compare, beside the readers' names.
-RESERVED = ("difference", "further", "canary", "slices", "transitions", "likeness", "num_pages", "num_documents", "reference_chars")
+RESERVED = (*RULES, "learnt", "origins", "num_pages", "num_documents", "reference_chars", "difference", "further", "transitions", "slices",
+            "canary", "likeness")
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,9 @@ def read_predictions(path: Path, reader: ScoredReader, references: dict[str, str
     """
     rows = index_rows(iterate_rows(path, ("page_id", "text")), source=str(path))
     missing = [page_id for page_id in reader.rows if page_id not in rows]
-    if missing:
+    if len(missing) == reader.figures.get("num_missing"):  # scored as read with nothing found
+        rows |= {page_id: {"text": ""} for page_id in missing}
+    elif missing:
         raise RowError(f"{path}: no prediction of {name_some(missing)}; rerun evaluate")
     normalize, unit = find_normalizer(reader.figures["normalizer"]).normalize, reader.figures["unit"]
     unlike = [page_id for page_id, row in reader.rows.items()

@@ -15,10 +15,11 @@ MOST_VALUES = 40  # of one column: beyond, it is no slice but an id
 
 @dataclass(frozen=True)
 class SliceTest:
-    """A slice: pages with the same value in a column; `interval` is None below two documents."""
+    """A slice: pages with the same value in a column, their references of these origins; `interval` is None below two documents."""
 
     column: str
     value: str
+    origins: tuple[str, ...]
     num_pages: int
     num_documents: int
     reference_chars: int
@@ -72,7 +73,8 @@ def compare_slices(readers: list[ScoredReader], draws: int, confidence: float, s
             rates = draw_rates(edits[:, :2], chars, draws, seed)
             interval = percentile_interval(rates[:, 1] - rates[:, 0], confidence)
         cers = tuple(error_rate(int(total), int(chars.sum())) for total in edits.sum(axis=0))
-        tests.append(SliceTest(column, value, len(page_ids), len(chars), int(chars.sum()), cers, interval,
+        origins = tuple(sorted({readers[0].rows[page_id]["origin"] for page_id in page_ids}))
+        tests.append(SliceTest(column, value, origins, len(page_ids), len(chars), int(chars.sum()), cers, interval,
                                sign_flip_p(edits[:, 0], edits[:, 1], draws, seed), 1.0))
     adjusted = holm([test.p_value for test in tests])
     return [SliceTest(**{**vars(test), "adjusted_p": p}) for test, p in zip(tests, adjusted, strict=True)]

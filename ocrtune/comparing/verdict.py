@@ -1,12 +1,16 @@
 """Say in plain sentences what a comparison found. `code` and **bold** are marked as in Markdown."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from ocrtune.comparing.comparison import ORIGINS, Comparison
 from ocrtune.comparing.gate import LIKENESS
+from ocrtune.scoring.scores import find_state
 
 UNITS = {"codepoint": "code point", "grapheme": "grapheme cluster"}
+# What a split is that the student knows.
+LEARNT = {"train": "which the student learnt from", "val": "by which the student's weights were chosen"}
 
 
 def percent(share: float) -> str:
@@ -43,7 +47,16 @@ def say_change(before: float, after: float) -> str:
 
 
 def say_verdict(comparison: Comparison, unit: str) -> str:
-    """Return the finding as one plain sentence; "lowered" or "raised" only where the interval leaves out 0."""
+    """Return the finding as one plain sentence; "lowered" or "raised" only where the interval leaves out 0.
+
+    Of documents that the student knows it says so first.
+    """
+    finding = say_finding(comparison, unit)
+    return f"On {comparison.learnt}, {LEARNT[comparison.learnt]}: {finding}" if comparison.learnt else finding
+
+
+def say_finding(comparison: Comparison, unit: str) -> str:
+    """Return the finding alone."""
     difference, (before, after) = comparison.difference, comparison.cers[:2]
     names = comparison.baseline.name, comparison.candidate.name
     subject = "Fine-tuning" if names == ("base", "tuned") else f"Reading with {names[1]} instead of {names[0]}"
@@ -62,6 +75,17 @@ def say_verdict(comparison: Comparison, unit: str) -> str:
     return f"{subject} {verb} the {score} from {percent(before)} to {percent(after)} {numbers}."
 
 
+def say_quote(comparison: Comparison, unit: str) -> str:
+    """Return what must stand beside the figures wherever they are quoted: pages, references and rules."""
+    rules, origins = comparison.baseline.figures, comparison.origin_counts
+    top_k = "all of it" if rules.get("top_k") is None else f"`top_k: {rules['top_k']}`"
+    structure = ", tables and order of blocks" if rules.get("structure") else ""
+    return (f"Measured on the split `{rules.get('split')}` ({top_k}): {count(comparison.num_pages, unit)} of "
+            f"{count(len(comparison.documents), 'document')}, {comparison.reference_chars:,} characters; references: "
+            f"{', '.join(f'{number:,} `{origin}`' for origin, number in origins.items())}; "
+            f"normalizer `{rules['normalizer']}`, unit `{rules['unit']}`{structure}.")
+
+
 def say_outcomes(comparison: Comparison, unit: str) -> str:
     """Return how evenly the difference falls on documents and pages, and how likely chance alone makes it."""
     difference = comparison.difference
@@ -77,14 +101,30 @@ def say_outcomes(comparison: Comparison, unit: str) -> str:
 
 
 def say_transitions(comparison: Comparison, unit: str) -> str:
-    """Return which pages went from a sound reading to a failure, and which the other way."""
-    moves = comparison.transitions
+    """Return which pages went from a sound reading to a failure, and which the other way; where further readers failed, too."""
+    return " ".join([say_moves(comparison, unit), *say_further_failures(comparison, unit)])
+
+
+def say_further_failures(comparison: Comparison, unit: str) -> list[str]:
+    """Return a sentence for each reader beside baseline and candidate that failed on a page."""
+    said = []
+    for reader in comparison.readers[2:]:
+        states = Counter(find_state(row) for row in reader.rows.values())
+        failed = [f"{number:,} {state}" for state, number in sorted(states.items()) if state != "fine"]
+        if failed:
+            said.append(f"With `{reader.name}` {count(states.total() - states['fine'], unit)} failed: {', '.join(failed)}.")
+    return said
+
+
+def say_moves(comparison: Comparison, unit: str) -> str:
+    """Return which pages went from a sound reading to a failure with the candidate, and which the other way."""
+    moves, names = comparison.transitions, f"`{comparison.baseline.name}` and `{comparison.candidate.name}`"
     into = [f"{number:,} to {after}" for (before, after), number in sorted(moves.items()) if before == "fine" != after]
     out = [f"{number:,} from {before}" for (before, after), number in sorted(moves.items()) if after == "fine" != before]
     if not into and not out:
         failed = sum(number for (before, after), number in moves.items() if after != "fine")
-        return (f"No {unit} failed (looped, was cut off, stayed empty or was made up) under either reader." if not failed else
-                f"The same {count(failed, unit)} failed under both readers.")
+        return (f"No {unit} failed (looped, was cut off, stayed empty or was made up) with {names.replace(' and ', ' or ')}." if not failed
+                else f"The same {count(failed, unit)} failed with {names}.")
     return (f"From fine to a failure: {', '.join(into) or 'none'}. From a failure to fine: {', '.join(out) or 'none'}.")
 
 
@@ -97,6 +137,8 @@ def say_adjusted(noun: str) -> str:
 def say_gate(comparison: Comparison) -> list[str]:
     """Return the bounds of the gate, a sentence each; none where no gate is set."""
     def say(bound) -> str:
+        if not bound.is_judged:
+            return f"`{bound.key}`: not judged, these are the documents of {comparison.learnt}, {LEARNT[comparison.learnt]}"
         if bound.increase is None:
             return f"`{bound.key}`: **not passed**, nothing was measured on clean print"
         if bound.key == LIKENESS:
@@ -123,11 +165,15 @@ def say_references(comparison: Comparison) -> str:
 
 
 def say_forgetting(comparison: Comparison) -> str:
-    """Return how reading clean print changed."""
+    """Return how reading clean print changed; nothing of predictions from anywhere, whose readers were never asked for it."""
     before, after = comparison.baseline.canary_cer, comparison.candidate.canary_cer
+    if not any("canary" in reader.figures for reader in comparison.readers[:2]):
+        return ""
     if before is None or after is None:
         return "Clean print was not read (`data/canary` is empty), so nothing is known of what was forgotten."
     (change,) = points(after - before)
     lines = count(comparison.candidate.figures["canary"]["num_lines"], "line")
+    others = [f"`{reader.name}` {percent(reader.canary_cer)}" for reader in comparison.readers[2:] if reader.canary_cer is not None]
+    beside = f" Further readers: {', '.join(others)}." if others else ""
     return (f"On {lines} of clean print, which has nothing to do with these documents, the CER went from {percent(before)} "
-            f"to {percent(after)} ({change} points).")
+            f"to {percent(after)} ({change} points).{beside}")

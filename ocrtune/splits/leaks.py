@@ -8,14 +8,19 @@ from ocrtune.splits.near_duplicates import Twin, find_twins, sort_twins
 COLUMNS = ("page_id", "doc_id", "image", "text")
 
 
+def find_learnt(tested: Path, learnt: dict[str, Path]) -> str:
+    """Return the name of the learnt file that is the tested one itself; an empty string where none is."""
+    return next((name for name, path in learnt.items() if path.resolve() == tested.resolve()), "")
+
+
 def find_leaks(tested: Path, learnt: list[Path], least: float) -> list[Twin]:
     """Return the documents of a split's file that files of learnt rows hold as well, the most alike first.
 
     A document is the same where its id is, and nearly the same by `ocrtune.splits.near_duplicates.find_twins`; twins between
-    two learnt files are left out. The tested file itself is skipped among the learnt ones, and one that is missing
-    teaches nothing. So scores on train are what they are called, and never a leak.
+    two learnt files are left out. A file that is missing teaches nothing; a tested file that is one of the learnt (`find_learnt`)
+    needs no looking through.
     """
-    files = {path.stem: path for path in learnt if path.is_file() and path.resolve() != tested.resolve()}
+    files = {path.stem: path for path in learnt if path.is_file()}
     name = tested.stem if tested.stem not in files else "tested"
     splits = {split: [row | {"image": str((path.parent / row["image"]).absolute())} for row in read_rows(path, COLUMNS)]
               for split, path in (files | {name: tested}).items()}

@@ -3,7 +3,7 @@
 import json
 
 from ocrtune.comparing.gate import LIKENESS, Bound, judge
-from ocrtune.comparing.verdict import count, points
+from ocrtune.comparing.verdict import LEARNT, count, points
 from ocrtune.scoring.summaries import plain_rates
 from ocrtune.studio.fragments import notice, percent
 from ocrtune.studio.marked_edits import show
@@ -19,7 +19,7 @@ def measure_gate(found: dict, gate: dict[str, float | None]) -> list[Bound]:
     """Return the bounds that params set, beside what compare.json says was measured, as stage compare judges them."""
     slices = [(plain_rates(rates)["cer"], name) for name, rates in (found.get("slices") or {}).items()]
     return judge(plain_rates(found["difference"])["cer"], slices, (found.get("canary") or {}).get("increase"),
-                 (found.get("likeness"), ""), gate)
+                 (found.get("likeness"), ""), gate, found.get("learnt", ""))
 
 
 def say_gate(bounds: list[Bound]) -> str:
@@ -28,7 +28,7 @@ def say_gate(bounds: list[Bound]) -> str:
         return "No gate is set (compare.gate in params.yaml)."
     failed = [bound for bound in bounds if not bound.has_passed]
     if not failed:
-        return f"<b>The gate passes</b>: {', '.join(GATE[bound.key] for bound in bounds)}."
+        return f"<b>The gate passes</b>: {', '.join(GATE[bound.key] + ('' if bound.is_judged else ' (not judged)') for bound in bounds)}."
     lines = []
     for bound in failed:
         where = GATE[bound.key] + (f" ({bound.where})" if bound.where else "")
@@ -56,6 +56,7 @@ def say_verdict(project: Project) -> str:
         difference, bounds = plain_rates(found["difference"]), measure_gate(found, params.get("gate") or {})
     except (ValueError, KeyError, TypeError, AttributeError):
         return notice(STALE, "bad")
+    learnt = f"On {found['learnt']}, {LEARNT[found['learnt']]}: " if found.get("learnt") in LEARNT else ""
     change, interval, is_clear = points(difference["cer"])[0], "", False
     is_better = difference["cer"] < 0
     verb = f"reads the only document {'better than' if is_better else 'worse than' if difference['cer'] else 'as well as'}"
@@ -65,7 +66,8 @@ def say_verdict(project: Project) -> str:
         is_clear = difference["cer_low"] > 0 or difference["cer_high"] < 0
         verb = ("reads better than" if is_better else "reads worse than") if is_clear else "reads about as well as"
     has_failed = any(not bound.has_passed for bound in bounds)
-    kind = "bad" if has_failed or (is_clear and not is_better) else "good" if is_clear else "info"
-    return (f'<div class="notice {kind}"><b>{show(names[1])} {verb} {show(names[0])}</b>: {score} {percent(before)} → {percent(after)} '
-            f'({change} points{interval}; {count(found.get("num_documents", 0), "document")}, {count(found.get("num_pages", 0), "page")}). '
+    pages = f'{count(found.get("num_documents", 0), "document")}, {count(found.get("num_pages", 0), "page")}'
+    kind = "bad" if has_failed or (is_clear and not is_better) else "good" if is_clear and not learnt else "info"
+    return (f'<div class="notice {kind}"><b>{show(learnt)}{show(names[1])} {verb} {show(names[0])}</b>: '
+            f'{score} {percent(before)} → {percent(after)} ({change} points{interval}; {pages}). '
             f'{say_gate(bounds)} <span class="quiet">metrics/compare.json, the pipeline\'s last run</span></div>')
