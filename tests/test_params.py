@@ -93,6 +93,7 @@ def test_1e_4_is_a_number_as_dvc_writes_it(values, project):
     ("teachers.api.generation.retry_temperatures", [0.5, -1.0], "teachers.api.generation.retry_temperatures.1: -1.0: "),
     ("teachers.service.text_path", "pages[].text", "teachers.service.text_path: 'pages\\[\\].text': 'pages\\[\\].text': no path at"),
     ("teachers.tesseract.language", "deu; rm", "teachers.tesseract.language: "),
+    ("evaluate.readers", {"a|b": {"model": "uv.lock", "reader": {"type": "rapidocr"}}}, "evaluate.readers.*: 'a.b': string should match"),
 ])
 def test_impossible_values_are_refused(values, path, value, message):
     *steps, last = path.split(".")

@@ -22,7 +22,7 @@ def list_files(sources: list[Path], references: Path) -> dict[str, Path]:
     """Return the files of predictions by what results are called; a folder stands for its .jsonl of pages that have references."""
     from ocrtune.evaluation.rescoring import is_of_other_pages, list_ids
 
-    known = set(list_ids(references))
+    known = set(list_ids(references)) if any(source.is_dir() for source in sources) else set()
     found, aside = [], []
     for source in sources:
         for path in sorted(source.rglob("*.jsonl")) if source.is_dir() else [source]:

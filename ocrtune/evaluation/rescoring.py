@@ -88,8 +88,12 @@ def list_ids(path: Path) -> list[str]:
 
 def is_of_other_pages(predictions: Path, known: set[str]) -> bool:
     """Return whether a file has predictions, and none of them of a known page."""
-    ids = [row["page_id"] for row in iterate_rows(predictions, ("page_id", "text"))]
-    return bool(ids) and not any(isinstance(page_id, str) and page_id in known for page_id in ids)
+    has_rows = False
+    for row in iterate_rows(predictions, ("page_id", "text")):
+        has_rows = True
+        if isinstance(row["page_id"], str) and row["page_id"] in known:
+            return False
+    return has_rows
 
 
 def rescore(predictions: Path, references: Path, out: Path, rules: Rules, confusions: int, missing_as_empty: bool = False,

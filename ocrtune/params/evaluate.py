@@ -33,7 +33,7 @@ class EvaluateParams(Section):
     structure: bool = Field(default=False, description="compare tables and the order of blocks too: for pages in Markdown")
     slices: list[str] = Field(default=[], description="columns of the rows, of pages.jsonl or documents.jsonl; source: host or folder")
     confusions: int = Field(default=20, description="how many of the most frequent confusions the metrics hold", ge=0, le=1000)
-    readers: dict[str, EvaluatedReader]
+    readers: dict[Annotated[str, Field(pattern=r"^[\w-]+$")], EvaluatedReader]  # a name stands in files, commands and the report
 
 
 SCHEMAS = {"evaluate": EvaluateParams}
