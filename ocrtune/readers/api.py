@@ -19,7 +19,6 @@ from ocrtune.reading import Page, Reading
 from ocrtune.scoring.loops import find_loop
 
 NO_KEY = "none"  # servers of one's own ask for none, the client insists on one
-LOOP_CHARS = 100_000  # where loops are looked for, at an answer's end: more takes seconds
 GRACE_S = 2.0  # for the end of a stream after its last word: a connection read to its end is used again
 STREAM_LIMIT = 10  # times `timeout`: the longest that a stream may go on, however steadily
 
@@ -80,7 +79,7 @@ class Conversation:
                     break
                 raise
             answers.append(answer)
-            if answer.text.strip() and not await asyncio.to_thread(find_loop, answer.text[-LOOP_CHARS:]):
+            if answer.text.strip() and not await asyncio.to_thread(find_loop, answer.text):
                 return self.count_tokens(answer, answers)
             if not answer.text.strip() and await asyncio.to_thread(is_blank, page.image):
                 break

@@ -1,6 +1,6 @@
 """Find the stretch of a text where a model got stuck and wrote the same thing over and over."""
 
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -8,12 +8,11 @@ import numpy as np
 # Five copies and 24 characters: "ha ha ha", "1000000" and a short row of dots are text, not loops.
 MIN_COPIES = 5
 MIN_CHARS = 24
-MAX_PERIOD = 512
 MOST_CHARS = 1_000_000  # looked at: who loops, loops there
 
-# Periods of texts up to this length are looked at all at once, in steps of PAGE_STEP characters of length.
-PAGE_CHARS, PAGE_STEP = 16_384, 1024
-PROBES = 4  # of a run of equal places, that must be equal before the run is looked at whole
+# Windows of the first pass: the longest of which one that repeats must lie in a loop of `MIN_CHARS` characters.
+FIRST_WIDTH = 8
+FACTOR = np.uint32(0x9E3779B1)  # odd, so that no bit of a hash is lost
 
 
 class Loop(NamedTuple):
@@ -26,76 +25,98 @@ class Loop(NamedTuple):
 def find_loop(text: str) -> Loop | None:
     """Return the repetition with the shortest unit anywhere in the text, the first of these, or None.
 
-    A repetition is a unit of 1 to `MAX_PERIOD` characters that follows itself at least
-    `MIN_COPIES` times in all and covers at least `MIN_CHARS` characters. It need not reach the end:
-    a model may find its way out. A list that counts up while it loops ("1. a 2. a") is not found.
+    A repetition is a unit of any length that follows itself at least `MIN_COPIES` times in all and covers at
+    least `MIN_CHARS` characters. It need not reach the end: a model may find its way out. A list that counts
+    up while it loops ("1. a 2. a") is not found.
 
     >>> find_loop("Amen. " + "and so " * 9 + "on")
     Loop(start=5, unit=' and so')
     >>> find_loop("to be or not to be")
     """
-    # A text repeats with period p where it equals itself shifted by p.
-    codes = np.frombuffer(text[:MOST_CHARS].encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    for period in suspect_periods(codes):
-        needed = needed_run(period)
-        same = codes[period:] == codes[:-period]
-        sums = np.concatenate(([0], np.cumsum(same)))
-        starts = np.flatnonzero(sums[needed:] - sums[:-needed] == needed)
-        if starts.size:
-            start = int(starts[0])
-            return Loop(start, text[start:start + period])
-    return None
+    return next(iterate_loops(text), None)
 
 
-def needed_run(period: int) -> int:
-    """Return how many equal places in a row make a loop of that period."""
-    return max(MIN_COPIES * period, MIN_CHARS) - period
+def iterate_loops(text: str) -> Iterator[Loop]:
+    """Yield all repetitions, those of short units first.
 
-
-def suspect_periods(codes: np.ndarray) -> list[int]:
-    """Return the periods, rising, at which a text may loop: some equidistant places in a row equal those a period on."""
-    most = min(MAX_PERIOD, len(codes) // MIN_COPIES)
-    if len(codes) <= PAGE_CHARS:
-        size = (len(codes) + 2 + PAGE_STEP - 1) // PAGE_STEP * PAGE_STEP
-        padded = np.arange(0x110000, 0x110000 + size, dtype=np.uint32)  # codes that no text has, each once
-        padded[:len(codes)] = codes
-        places, shifted, periods = probe_places(size)
-        found = np.unique(periods[find_rows_of(padded[places] == padded[shifted])])
-        return [int(period) for period in found if period <= most]
-    return [period for period in range(1, most + 1) if find_rows_of(
-        codes[period + needed_run(period) // PROBES - 1::needed_run(period) // PROBES]
-        == codes[needed_run(period) // PROBES - 1:-period:needed_run(period) // PROBES]).size]
-
-
-def find_rows_of(equal: np.ndarray) -> np.ndarray:
-    """Return where `PROBES` equal places in a row begin."""
-    if len(equal) < PROBES:
-        return np.empty(0, dtype=np.int64)
-    whole = equal[:len(equal) - PROBES + 1].copy()
-    for shift in range(1, PROBES):
-        whole &= equal[shift:len(equal) - PROBES + 1 + shift]
-    return np.flatnonzero(whole)
-
-
-@lru_cache(maxsize=PAGE_CHARS // PAGE_STEP + 1)
-def probe_places(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return places to probe in a padded text of that size, those a period on, and the periods, all periods one after another.
-
-    Between two periods stands a pair that is never equal: the last two codes of the padding.
+    In a repetition a window at least as long as the unit comes again a unit later, and no sooner. Windows of twice
+    the width find units of twice the length, so the time is that of reading the text a dozen times, whatever it says.
     """
-    places, periods = [], []
-    for period in range(1, MAX_PERIOD + 1):
-        step = needed_run(period) // PROBES
-        first = np.arange(step - 1, size - period, step, dtype=np.int32)
-        places += [first, np.array([size - 2], dtype=np.int32)]
-        periods.append(np.full(len(first) + 1, period, dtype=np.int32))
-    joined, all_periods = np.concatenate(places), np.concatenate(periods)
-    return joined, np.where(joined == size - 2, size - 1, joined + all_periods), all_periods
+    text = text[:MOST_CHARS]
+    hashes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32) * FACTOR
+    width, least = 1, 1
+    while needed_chars(least) <= len(text):
+        if width >= FIRST_WIDTH:
+            yield from list_loops(text, find_returns(hashes, width), least)
+            least = width + 1
+        hashes = ((hashes >> 15 ^ hashes) * FACTOR)[:-width] + hashes[width:]  # of windows twice as wide
+        width *= 2
+
+
+def needed_chars(period: int) -> int:
+    """Return how long a stretch of that period must be to be a loop."""
+    return max(MIN_COPIES * period, MIN_CHARS)
+
+
+def find_returns(hashes: np.ndarray, width: int) -> list[tuple[int, int]]:
+    """Return windows that seem to come again within their own width: (place, how much later at first).
+
+    `hashes` are those of the windows at every place. Every width-th window is looked at, counted from the end: each loop
+    of a unit of more than half the width holds one of them.
+    """
+    first = (len(hashes) - 1) % width
+    later = hashes[first + 1:].reshape(-1, width)
+    found = np.flatnonzero(later == hashes[first:-1:width, None])
+    if not found.size:
+        return []
+    rows = found // width
+    return [(first + int(place) // width * width, int(place) % width + 1) for place in found[np.flatnonzero(np.diff(rows, prepend=-1))]]
+
+
+def list_loops(text: str, returns: list[tuple[int, int]], least: int) -> list[Loop]:
+    """Return the loops of units of at least that length in which the windows of `find_returns` lie, the shortest unit first."""
+    found, done = [], 0
+    for place, period in returns:
+        if place < done or period < least:
+            continue
+        start, end = find_stretch(text, place, period)
+        if end - start >= needed_chars(period):
+            found.append(Loop(start, text[start:start + period]))
+            done = end - period
+    return sorted(found, key=lambda loop: (len(loop.unit), loop.start))
+
+
+def find_stretch(text: str, place: int, period: int) -> tuple[int, int]:
+    """Return from where to where around a place a text equals itself shifted by the period."""
+    start, end, size = place, place, period
+    while size:  # stretches that double while they are equal, then halve
+        size = min(size, len(text) - period - end)
+        is_equal = text[end:end + size] == text[end + period:end + period + size]
+        end, size = (end + size, 2 * size) if is_equal else (end, size // 2)
+    size = period
+    while size:
+        size = min(size, start)
+        is_equal = text[start - size:start] == text[start - size + period:start + period]
+        start, size = (start - size, 2 * size) if is_equal else (start, size // 2)
+    return start, end + period
 
 
 def falls_into_loop(reference: str, prediction: str) -> bool:
-    """Return whether the prediction repeats itself where the reference doesn't.
+    """Return whether the prediction repeats what the reference doesn't.
 
-    A table of contents has rows of dots and a form has rows of underscores: a reader that copies them is right.
+    A table of contents has rows of dots and a form has rows of underscores: a reader that copies them is right, and one
+    that writes them otherwise, or fewer bars between a table's noughts, did not get stuck: letters and digits decide.
     """
-    return find_loop(prediction) is not None and find_loop(reference) is None
+    loops = [find_letters(loop.unit) for loop in iterate_loops(prediction)]
+    known = [find_letters(loop.unit) for loop in iterate_loops(reference)] if loops else []
+    return not all(any(len(letters) == len(other) and letters in 2 * other for other in known) for letters in loops)
+
+
+def find_letters(unit: str) -> str:
+    """Return the letters and digits of a unit, once if they repeat themselves.
+
+    >>> find_letters("1 | 2 | 1, 2 "), find_letters(" . ")
+    ('12', '')
+    """
+    letters = "".join(filter(str.isalnum, unit))
+    return letters[:(2 * letters).find(letters, 1)] if letters else ""
