@@ -35,7 +35,7 @@ def test_markup_in_markup_comes_to_an_end(depth):
     assert "x" in once and NORMALIZERS["text"].normalize(once) == once
 
 
-@pytest.mark.parametrize("unit", ["<", "[a](", "&amp;", "| ", "* ", "# ", "- # > ", "\\", "<b", "`", "[[1, 2"])
+@pytest.mark.parametrize("unit", ["<", "[a](", "&amp;", "| ", "* ", "# ", "- # > ", "\\", "<b", "<b a=1 ", "<b a ", "</a", "`", "[[1, 2"])
 def test_hostile_text_takes_linear_time(unit):
     assert isinstance(NORMALIZERS["text"].normalize(unit * (500_000 // len(unit))), str)  # quadratic would take an hour
 
@@ -64,6 +64,12 @@ def test_nfc_ws(text, expected):
     ("| a | b |\n|:--|--:|\n| 1 | 2 |", "a b 1 2"),
     ("<table><tr><td>a</td><td>b</td></tr></table>", "a b"),
     ("<p>one</p><p>two<br>three</p> <b>four</b>five", "one two three fourfive"),
+    ("if a<b then c>d, x <p and q> y", "if a<b then c>d, x <p and q> y"),
+    ("Mr. <John Smith> said <sic>", "Mr. <John Smith> said <sic>"),
+    ("<td nowrap COLSPAN=2 class='x y'>a</TD><img src=\"a b.png\" hidden/><hr />b", "a b"),
+    ("<page_number>7</page_number> <mi>x</mi>", "7 x"),
+    ("- 5 °C\n− 5 °C\n+ 7 %\n> 5 kg\n>> .5\n- £5", "- 5 °C - 5 °C + 7 % > 5 kg >> .5 - £5"),
+    ("* 5\n• 6\n>> quoted\n- > # x", "5 6 quoted x"),
     ("a &lt; b &amp;amp; c&nbsp;d &#8212; &unknown;", "a < b & c d - &unknown;"),
     ("<|ref|>title<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|> <｜end▁of▁sentence｜>x", "title x"),
     ("“two” ‘one’ «three» – — ‑ …", '"two" \'one\' "three" - - - ...'),

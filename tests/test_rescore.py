@@ -41,9 +41,9 @@ def test_scores_are_those_of_the_pages(references, tmp_path):
 def test_another_normalizer_gives_other_scores(references, tmp_path):
     path = predict(tmp_path, "**one**", "<b>Two</b>", "“three”")
     assert rescore(path, references, tmp_path / "out", RULES, 5)["cer"] > 1
-    assert rescore(path, references, tmp_path / "out", Rules("text@1"), 5)["cer"] == round(3 / 11, 6)
-    figures = rescore(path, references, tmp_path / "out", Rules("alnum@1"), 5)
-    assert (figures["cer"], figures["normalizer"]) == (0, "alnum@1")
+    assert rescore(path, references, tmp_path / "out", Rules("text@2"), 5)["cer"] == round(3 / 11, 6)
+    figures = rescore(path, references, tmp_path / "out", Rules("alnum@2"), 5)
+    assert (figures["cer"], figures["normalizer"]) == (0, "alnum@2")
 
 
 def test_order_does_not_matter(references, tmp_path):
@@ -99,7 +99,7 @@ def test_odd_texts_are_scored(references, tmp_path):
     figures = rescore(path, references, tmp_path / "out", RULES, 5)
     assert figures["states"]["loop"] == 1 and figures["edits"]["insertions"] == 1 + 1 + 10_000_000 - 5
     assert figures["cer_without_catastrophes"] == round(3 / 6, 6)
-    without_mark = rescore(path, references, tmp_path / "out", Rules("text@1"), 5)
+    without_mark = rescore(path, references, tmp_path / "out", Rules("text@2"), 5)
     assert without_mark["cer_without_catastrophes"] == round(2 / 6, 6)
 
 
@@ -159,7 +159,7 @@ def test_the_command_takes_whole_folders(references, tmp_path, project):
     predict(folder, "one", "two", "thre", name="tuned")
     command, files = ("-m", "tools.rescore"), ("--references", references, "--out", tmp_path / "out")
     status, output = project.run(*command, folder, *files, "--normalizer", "text", "--fold", "width")
-    assert status == 0 and "tuned: 3 pages, CER 0.0909, WER 0.3333, character F1 0.9524, text@1+width@1" in output
+    assert status == 0 and "tuned: 3 pages, CER 0.0909, WER 0.3333, character F1 0.9524, text@2+width@1" in output
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"base.json", "base.csv", "tuned.json", "tuned.csv"}
     status, output = project.run(*command, folder, folder / "base.jsonl", *files)
     assert status == 1 and "two files are called base.jsonl" in output and "Traceback" not in output

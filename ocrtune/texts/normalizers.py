@@ -92,7 +92,7 @@ def keep_alnum(text: str) -> str:
 
 NORMALIZERS = {normalizer.name: normalizer for normalizer in (
     Normalizer("raw", 1, keep_text), Normalizer("nfc_ws", 1, join_whitespace),
-    Normalizer("text", 1, keep_words), Normalizer("alnum", 1, keep_alnum))}
+    Normalizer("text", 2, keep_words), Normalizer("alnum", 2, keep_alnum))}
 
 
 def add_options(normalizer: Normalizer, options: Iterable[str]) -> Normalizer:
