@@ -17,7 +17,7 @@ PARAMS = {"baseline": "base", "candidate": "tuned", "readers": None, "draws": 50
 WORDS = "der Brief ſoll an die Gemeinde zu Oſtern zwanzig Thaler und fünf Groſchen zahlen".split()
 OUTPUTS = ("compare.json", "compare.csv", "compare.md", "compare.html")
 PICTURES = ("cer_distribution", "confusions", "documents", "scatter")
-TABLES = ("confusions", "distribution", "documents")
+TABLES = ("confusions/before", "confusions/after", "distribution/before", "distribution/after", "documents")
 NO_GATE = {"max_cer_increase": None, "max_slice_increase": None, "max_canary_increase": None, "max_likeness": None}
 
 
@@ -37,19 +37,20 @@ class Scored:
         return "".join("#" if self.random.random() < rate else char for char in text)
 
     def add(self, name: str, rate: float, texts: dict | None = None, canary: float | None = 0.02, normalizer: str = "nfc_ws@1",
-            reasons: dict | None = None) -> None:
+            reasons: dict | None = None, unit: str = "codepoint") -> None:
         """Add a reader that misreads at a rate, or reads the given texts; `reasons`: finish_reason of some pages."""
         self.readers = [*dict.fromkeys([*self.readers, name])]
         texts = {row["page_id"]: self.misread(row["text"], rate) for row in self.rows} | (texts or {})
         rows = [{"page_id": row["page_id"], "doc_id": row["doc_id"], "origin": row["origin"],
-                 **score_page(row["text"], texts[row["page_id"]], normalizer), "finish_reason": (reasons or {}).get(row["page_id"], "stop"),
+                 **score_page(row["text"], texts[row["page_id"]], normalizer, unit),
+                 "finish_reason": (reasons or {}).get(row["page_id"], "stop"),
                  **{name: value for name, value in row.items() if name.startswith("slice_")}} for row in self.rows]
         write_rows(self.folder / f"data/predictions/{name}.jsonl", [
             {"page_id": page_id, "text": text, "key": "k", "finish_reason": "stop"} for page_id, text in texts.items()])
         write_scores_csv(self.folder / f"metrics/evaluate/{name}.csv", rows)
         remembered = {"num_lines": 0 if canary is None else 9, "cer": canary or 0.0}
         write_json(self.folder / f"metrics/evaluate/{name}.json",
-                   {"reader": name, "normalizer": normalizer, "unit": "codepoint", "structure": False, "split": "test", "top_k": None,
+                   {"reader": name, "normalizer": normalizer, "unit": unit, "structure": False, "split": "test", "top_k": None,
                     **name_rates(summarize(rows), {row["origin"] for row in rows}), "canary": remembered})
 
     def compare(self, split: str = "test", **changes) -> list[str]:

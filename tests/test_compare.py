@@ -135,6 +135,8 @@ def test_same_texts_tie_everywhere(tmp_path):
     scored.add("tuned", 0.0)
     assert scored.compare() == []
     assert scored.figures["difference"]["page_ties"] == 30 and scored.figures["difference"]["p_value"] == 1
+    assert "can't be estimated" in scored.report and "about 0.0 points" not in scored.report
+    assert "smallest_effect" not in scored.figures["difference"]
     assert "Every line is read perfectly." in scored.report and "What is taken for what" not in scored.report
 
 

@@ -57,6 +57,30 @@ def test_no_failure_is_said_too(scored):
     assert "No line failed" in scored.report and "No line failed" in scored.page
 
 
+def test_a_slice_of_few_documents_has_no_interval(tmp_path):
+    scored = Scored(tmp_path, num_documents=9)
+    for row in scored.rows:
+        row["slice_kind"] = "few" if int(row["doc_id"][3:5]) < 4 else "enough"
+    scored.add("base", 0.5)
+    scored.add("tuned", 0.1)
+    scored.compare()
+    rows = {line.split(" | ")[1]: line.split(" | ") for line in scored.report.splitlines() if line.startswith("| kind |")}
+    assert rows["few"][3] == "4" and rows["few"][-2] == "-" and " to " in rows["enough"][-2]
+    assert "Fewer than 5 documents get no interval" in scored.report
+
+
+def test_of_many_slices_the_largest_stand_alone(tmp_path):
+    scored = Scored(tmp_path, num_documents=60, lines=1)
+    for place, row in enumerate(scored.rows):
+        row["slice_kind"] = "common" if place < 10 else f"rare{place}"
+    scored.add("base", 0.5)
+    scored.add("tuned", 0.1)
+    scored.compare()
+    slices = scored.figures["slices"]
+    assert len(slices) == 40 and sum(test["num_pages"] for test in slices.values()) == 60
+    assert slices["kind common"]["num_pages"] == 10 and slices["kind (others)"]["num_pages"] == 12
+
+
 @pytest.fixture
 def leaky(tmp_path) -> Scored:
     """Return scores of documents of which train holds one in other pages' name, and val one as it is."""

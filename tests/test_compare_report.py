@@ -9,6 +9,7 @@ from lxml import html
 from PIL import Image
 
 from ocrtune.comparing.verdict import find_unit
+from ocrtune.rows import write_rows
 
 
 def test_pictures_hold_no_clock_and_no_version(scored):
@@ -87,11 +88,46 @@ def test_the_loss_is_drawn_where_there_was_a_training(scored):
 def test_tables_for_dvc_plots_agree_with_the_scores(scored):
     scored.compare()
     folder = scored.folder / "metrics/tables"
-    bins = list(csv.DictReader((folder / "distribution.csv").open()))
-    assert [sum(int(row[name]) for row in bins) for name in ("before", "after")] == [30, 30]
-    assert [row["cer"] for row in bins] == sorted(row["cer"] for row in bins) and bins[0]["cer"] == "000 perfect"
+    for side in ("before", "after"):
+        bins = list(csv.DictReader((folder / "distribution" / f"{side}.csv").open()))
+        assert sum(int(row["pages"]) for row in bins) == 30
+        assert [row["cer"] for row in bins] == sorted(row["cer"] for row in bins) and bins[0]["cer"] == "000 perfect"
+        assert int(next(csv.DictReader((folder / "confusions" / f"{side}.csv").open()))["times"]) > 0
     assert len(list(csv.DictReader((folder / "documents.csv").open()))) == 6
-    assert int(next(csv.DictReader((folder / "confusions.csv").open()))["before"]) > 0
+
+
+LOOP = "and so it goes on " * 60
+
+
+def test_a_page_that_loops_leaves_the_pictures_readable(scored, monkeypatch):
+    from ocrtune.comparing import plots
+
+    drawn = {}
+    monkeypatch.setattr(plots, "save", lambda figure, path, caption, save=plots.save: drawn.setdefault(path.stem, figure)
+                        and save(figure, path, caption))
+    scored.add("base", 0.5, {scored.pages[0]: LOOP})
+    scored.add("tuned", 0.1, {scored.pages[0]: LOOP, scored.pages[7]: LOOP})
+    scored.compare(gate=NO_GATE)
+    assert [axis.get_xlim()[1] for name in ("scatter", "documents") for axis in drawn[name].axes] == [100, 100]
+    assert " % → " in "".join(text.get_text() for text in drawn["documents"].axes[0].texts)
+    assert "2 beyond 100 %" in drawn["scatter"].axes[0].get_title("left")
+    left_out = "Left out are readings that loop or have a CER of 100 % and more: 1 by `base` and 2 by `tuned`, of 30 lines."
+    assert left_out in scored.report and left_out.replace("`", "") in html.document_fromstring(scored.page).text_content()
+    with (scored.folder / "metrics/tables/confusions/after.csv").open() as file:
+        confusions = {row["confusion"]: int(row["times"]) for row in csv.DictReader(file)}
+    assert confusions and all(confusion.endswith(" → #") for confusion in confusions)
+    with (scored.folder / "metrics/tables/documents.csv").open() as file:
+        first = next(csv.DictReader(file))
+    assert float(first["before"]) > 1 and first["before_cut"] == first["after_cut"] == "1.000000"
+
+
+def test_confusions_are_of_the_characters_that_are_counted(scored):
+    scored.rows[0]["text"] = "कि की कु"
+    write_rows(scored.folder / "data/splits/test.jsonl", scored.rows)
+    for name in ("base", "tuned"):
+        scored.add(name, 0.0, {scored.pages[0]: "की की कु"}, unit="grapheme")
+    scored.compare(gate=NO_GATE)
+    assert "| कि | की | 1 | 1 |" in scored.report
 
 
 @pytest.mark.parametrize(("cer", "name"), [(0, "000 perfect"), (0.001, "000 to 005 %"), (0.15, "015 to 020 %"), (0.9999, "095 to 100 %"),

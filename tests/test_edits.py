@@ -100,6 +100,7 @@ def test_confusions_keep_short_uneven_runs_and_split_the_rest():
     assert count_confusions("ſſ", "ff") == {("ſ", "f"): 2}
     assert count_confusions("a b", "ab") == {(" ", ""): 1}
     assert count_confusions("same", "same") == {}
+    assert count_confusions(["कि", "a"], ["की", "a", "b"]) == {("कि", "की"): 1, ("", "b"): 1}
     garbled = count_confusions("x", "yyyyyy")
     assert garbled.total() == 6 and garbled["", "y"] == 5
 

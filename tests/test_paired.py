@@ -73,6 +73,10 @@ def test_holm_by_hand():
     assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == [] and holm([0.2]) == [0.2]
 
 
+def test_readings_that_never_differ_have_no_smallest_effect():
+    assert smallest_effect(np.zeros(100), 0.95) is None
+
+
 def test_the_smallest_effect_is_found_about_as_often_as_it_says():
     generator = np.random.default_rng(5)
     lengths = generator.integers(300, 600, 30)

@@ -46,6 +46,13 @@ def test_another_normalizer_gives_other_scores(references, tmp_path):
     assert (figures["cer"], figures["normalizer"]) == (0, "alnum@2")
 
 
+def test_confusions_are_of_clusters_and_of_pages_that_were_read(references, tmp_path):
+    path = predict(tmp_path, "one e\u0323\u0301", "two " * 60, "three")
+    figures = rescore(path, references, tmp_path / "out", RULES._replace(unit="grapheme"), 5)
+    assert figures["confusions"][0] == {"reference": "", "prediction": " \u1eb9\u0301", "count": 1}
+    assert len(figures["confusions"]) == 1 and figures["states"]["loop"] == 1
+
+
 def test_order_does_not_matter(references, tmp_path):
     first = rescore(predict(tmp_path, "one", "twos", ""), references, tmp_path / "out", RULES, 5)
     for path in (references, tmp_path / "base.jsonl"):

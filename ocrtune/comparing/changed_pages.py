@@ -6,7 +6,9 @@ from pathlib import Path
 
 from ocrtune.comparing.comparison import Comparison
 from ocrtune.scoring.edits import count_confusions
+from ocrtune.scoring.scores import is_catastrophe
 from ocrtune.texts.normalizers import find_normalizer
+from ocrtune.texts.words import split_chars
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,18 @@ def list_worsened(pages: list[ChangedPage]) -> list[ChangedPage]:
     return sorted((page for page in pages if page.change > 0), key=lambda page: (-page.change, page.page_id))
 
 
-def rank_confusions(pages: list[ChangedPage], most: int = 12) -> list[Confusion]:
-    """Return the most frequent confusions of both readers together, most frequent first."""
+def rank_confusions(comparison: Comparison, pages: list[ChangedPage], most: int = 12) -> list[Confusion]:
+    """Return the most frequent confusions of both readers together, most frequent first.
+
+    Characters are those of the scores. A reader's catastrophes are left out: one loop has more edits than all other pages.
+    """
     before: Counter = Counter()
     after: Counter = Counter()
+    unit = comparison.baseline.figures["unit"]
     for page in pages:
-        before += count_confusions(page.reference, page.before)
-        after += count_confusions(page.reference, page.after)
+        reference = split_chars(page.reference, unit)
+        for found, reader, text in ((before, comparison.baseline, page.before), (after, comparison.candidate, page.after)):
+            if not is_catastrophe(reader.rows[page.page_id]):
+                found.update(count_confusions(reference, split_chars(text, unit)))
     pairs = sorted(before.keys() | after.keys(), key=lambda pair: (-before[pair] - after[pair], pair))
     return [Confusion(*pair, before[pair], after[pair]) for pair in pairs[:most]]

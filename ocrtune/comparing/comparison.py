@@ -13,7 +13,7 @@ from ocrtune.comparing.scored_readers import FIGURES, RULES, STRUCTURE_FIGURES, 
 from ocrtune.comparing.slice_tests import SliceTest, compare_slices
 from ocrtune.rows import write_text
 from ocrtune.scoring.rates import error_rate
-from ocrtune.scoring.scores import count_page_edits, find_state
+from ocrtune.scoring.scores import count_page_edits, find_state, is_catastrophe
 from ocrtune.scoring.summaries import name_rate, name_rates, pool
 from ocrtune.splits.near_duplicates import Twin
 
@@ -25,7 +25,8 @@ ORIGINS = {"teacher": "the teacher's labels", "gold": "gold (checked by people)"
 class Difference:
     """A reader less another in pooled CER; `interval` and `smallest` are None where there are fewer than two documents.
 
-    `smallest` is the smallest difference that so many documents would have shown (`ocrtune.comparing.paired.smallest_effect`).
+    `smallest` is the smallest difference that so many documents would have shown (`ocrtune.comparing.paired.smallest_effect`),
+    None where they all differ alike, too.
     """
 
     absolute: float
@@ -143,6 +144,12 @@ class Comparison:
     def transitions(self) -> Counter:
         """How many pages went from one state to another (`ocrtune.scoring.scores.find_state`), by (before, after)."""
         return Counter((find_state(row), find_state(self.candidate.rows[page_id])) for page_id, row in self.baseline.rows.items())
+
+    @property
+    def catastrophes(self) -> dict[str, int]:
+        """How many pages baseline and candidate, if any, read so that it is of no use (`ocrtune.scoring.scores.is_catastrophe`)."""
+        counts = {reader.name: sum(map(is_catastrophe, reader.rows.values())) for reader in self.readers[:2]}
+        return {name: number for name, number in counts.items() if number}
 
     @property
     def forgotten(self) -> float | None:

@@ -36,7 +36,7 @@ def write_comparison(comparison: Comparison, rows: dict[str, dict], predictions:
     before, after = (read_predictions(path, reader, references) for path, reader in zip(predictions, comparison.readers, strict=False))
     images = {page_id: Path(row["image"]) for page_id, row in rows.items()}
     pages = list_changed_pages(comparison, images, references, before, after)
-    confusions = rank_confusions(pages)
+    confusions = rank_confusions(comparison, pages)
     pictures = draw_pictures(outputs.plots, comparison, pages, confusions, list(losses), unit)
     write_plot_tables(outputs.tables, comparison, pages, confusions)
     write_text(outputs.report, render_markdown(comparison, pages, confusions, pictures, outputs.report, unit, worst))

@@ -25,7 +25,9 @@ from ocrtune.comparing.report_tables import (
 from ocrtune.comparing.verdict import (
     percent,
     points,
+    relative,
     say_adjusted,
+    say_confusions,
     say_forgetting,
     say_gate,
     say_outcomes,
@@ -82,7 +84,7 @@ def write_tiles(comparison: Comparison) -> str:
     interval = f"{level} {' to '.join(bounds)}" if bounds else "points; one document, no interval"
     kinds.append((clear, interval, change))
     if difference.relative is not None:
-        kinds.append((clear, "relative to before", f"{100 * difference.relative:+.0f} %"))
+        kinds.append((clear, "relative to before", relative(difference.relative)))
     tiles = (f"<div class='tile {kind}'><b>{inline(value)}</b><span>{html.escape(label)}</span></div>" for kind, label, value in kinds)
     return f"<div class=tiles>{''.join(tiles)}</div>"
 
@@ -144,8 +146,9 @@ def render_html(comparison: Comparison, pages: list[ChangedPage], confusions: li
         section("Failures", paragraph(say_transitions(comparison, unit)),
                 write_table(list_transitions_table(comparison)) if has_failures else ""),
         section("Forgetting", paragraph(forgetting)) if forgetting else "",
-        section("What is taken for what", charts["confusions"], "<details><summary>As a table</summary>",
-                write_table(list_confusions_table(comparison, confusions)), "</details>") if confusions else "",
+        section("What is taken for what", paragraph(say_confusions(comparison, unit)), charts["confusions"],
+                "<details><summary>As a table</summary>", write_table(list_confusions_table(comparison, confusions)),
+                "</details>") if confusions else "",
         section("Training", charts["loss"]) if "loss" in charts else "",
         section("Documents", write_table(list_documents_table(comparison, unit))),
         *((write_pages(f"{units} that are still worst", list_worst(pages), worst, f"Every {unit} is read perfectly.", comparison),

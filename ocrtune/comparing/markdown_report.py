@@ -23,6 +23,7 @@ from ocrtune.comparing.report_tables import (
 from ocrtune.comparing.verdict import (
     percent,
     say_adjusted,
+    say_confusions,
     say_forgetting,
     say_gate,
     say_outcomes,
@@ -120,6 +121,7 @@ def render_markdown(comparison: Comparison, pages: list[ChangedPage], confusions
         "## Pictures", "",
         *(line for picture in pictures for line in (f"![{escape(picture.caption)}]({link(picture.path, report)})", "")),
         "## Documents", "", *fold_table(list_documents_table(comparison, unit), "documents"), "",
-        *(["## What is taken for what", "", *write_table(list_confusions_table(comparison, confusions)), ""] if confusions else []),
+        *(["## What is taken for what", "", say_confusions(comparison, unit), "",
+           *write_table(list_confusions_table(comparison, confusions)), ""] if confusions else []),
         *(show_all_pages(comparison, pages, report, unit, worst) if worst else []),
     ]).rstrip("\n") + "\n"

@@ -102,11 +102,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def smallest_effect(differences: np.ndarray, confidence: float, power: float = 0.8) -> float:
+def smallest_effect(differences: np.ndarray, confidence: float, power: float = 0.8) -> float | None:
     """Return the smallest true difference that such a test would find with that power, as a share.
 
     Bloom's multiple of the standard error, which here is that of the bootstrap's differences: 2.8 of
-    them at 95 % confidence and 80 % power.
+    them at 95 % confidence and 80 % power. Differences that are all the same, as of a reader and itself,
+    say nothing of the error of others: None.
     """
+    if np.ptp(differences) == 0:
+        return None
     normal = statistics.NormalDist()
     return float((normal.inv_cdf((1 + confidence) / 2) + normal.inv_cdf(power)) * np.std(differences, ddof=1))

@@ -1,4 +1,7 @@
-"""Write what the charts show as small CSV files, for `dvc plots show` and `dvc plots diff`: `before` and `after` are columns."""
+"""Write what the charts show as small CSV files, for `dvc plots show` and `dvc plots diff`.
+
+Of bars, before and after have a file each: DVC draws files side by side, columns of one file on top of each other.
+"""
 
 import csv
 import io
@@ -42,13 +45,16 @@ def show(text: str) -> str:
 
 
 def write_plot_tables(folder: Path, comparison: Comparison, pages: list[ChangedPage], confusions: list[Confusion]) -> None:
-    """Write distribution.csv, documents.csv and confusions.csv into a folder."""
-    bins = range(find_bin(9) + 1)
-    before, after = ([find_bin(cer) for cer in cers] for cers in ([page.cer_before for page in pages], [page.cer_after for page in pages]))
-    write_csv(folder / "distribution.csv", ["cer", "before", "after"],
-              ([name_bin(place), before.count(place), after.count(place)] for place in bins))
-    write_csv(folder / "documents.csv", ["doc_id", "reference_chars", "before", "after"],
-              ([document.doc_id, document.reference_chars, *(f"{document.cer(reader):.6f}" for reader in (0, 1))]
-               for document in comparison.documents))
-    write_csv(folder / "confusions.csv", ["confusion", "before", "after"], [
-        [f"{show(pair.reference)} → {show(pair.prediction)}", pair.before, pair.after] for pair in confusions])
+    """Write documents.csv, and before.csv and after.csv of distribution and confusions, into a folder.
+
+    `before_cut` and `after_cut` are the CERs that are drawn: at most 1, as in the pictures.
+    """
+    write_csv(folder / "documents.csv", ["doc_id", "reference_chars", "before", "after", "before_cut", "after_cut"],
+              ([document.doc_id, document.reference_chars, *(f"{cer:.6f}" for cer in (*cers, *(min(cer, 1) for cer in cers)))]
+               for document in comparison.documents for cers in [(document.cer(0), document.cer(1))]))
+    for side in ("before", "after"):
+        places = [find_bin(getattr(page, f"cer_{side}")) for page in pages]
+        write_csv(folder / "distribution" / f"{side}.csv", ["cer", "pages"],
+                  ([name_bin(place), places.count(place)] for place in range(find_bin(9) + 1)))
+        write_csv(folder / "confusions" / f"{side}.csv", ["confusion", "times"],
+                  ([f"{show(pair.reference)} → {show(pair.prediction)}", getattr(pair, side)] for pair in confusions))

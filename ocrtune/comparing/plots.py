@@ -96,45 +96,66 @@ def draw_distribution(comparison: Comparison, pages: list[ChangedPage], unit: st
     return figure
 
 
+def cut(cers: list[float]) -> list[float]:
+    """Return CERs in percent, those beyond 100 % as 100: one loop would press all others into a corner."""
+    return [min(100 * cer, 100.0) for cer in cers]
+
+
 def draw_dumbbells(comparison: Comparison) -> Figure:
-    """Return a row a document, its CER by either reader as two dots joined by a line, worst before on top."""
+    """Return a row a document, its CER by either reader as two dots joined by a line, worst before on top.
+
+    What lies beyond 100 % stands there with its number.
+    """
     documents = sorted(comparison.documents, key=lambda document: (document.cer(0), document.doc_id))
     figure = Figure(figsize=(8, 1.3 + 0.27 * len(documents)), layout="constrained")
     axis = figure.subplots()
     places = range(len(documents))
-    before, after = ([100 * document.cer(reader) for document in documents] for reader in (0, 1))
+    before, after = (cut([document.cer(reader) for document in documents]) for reader in (0, 1))
     axis.hlines(places, before, after, color=FAINT, linewidth=2.5, zorder=1)
-    axis.scatter(before, places, color=BEFORE, s=38, zorder=2, clip_on=False, label=comparison.baseline.name)
-    axis.scatter(after, places, color=AFTER, s=38, zorder=3, clip_on=False, label=comparison.candidate.name)
+    for reader, (shown, color) in enumerate(((before, BEFORE), (after, AFTER))):
+        axis.scatter(shown, places, color=color, s=38, zorder=2 + reader, clip_on=False, label=comparison.readers[reader].name)
+    for place, document in enumerate(documents):
+        beyond = [f"{100 * document.cer(reader):,.0f} %" for reader in (0, 1) if document.cer(reader) > 1]
+        axis.annotate(" → ".join(beyond), (100, place), xytext=(8, 0), textcoords="offset points", va="center", fontsize=7,
+                      annotation_clip=False)
     axis.set_yticks(places, [shorten_name(document.doc_id) for document in documents], fontsize=8)
     axis.set_ylim(-0.7, len(documents) - 0.3)
     axis.tick_params(axis="y", length=0, pad=7)
     axis.grid(axis="x", color="#eeeeee")
     axis.set_axisbelow(True)
-    axis.set_xlim(left=0 if max(before + after, default=0) else -1)
+    most = max(before + after)
+    axis.set_xlim(0, 100 if most == 100 else None if most else 1)
     axis.set_xlabel(f"{comparison.name_rate('CER')} of a document (%)")
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     return figure
 
 
 def draw_scatter(comparison: Comparison) -> Figure:
-    """Return a dot a document, before against after: below the diagonal are those that improved; area by length."""
+    """Return a dot a document, before against after: below the diagonal are those that improved; area by length.
+
+    What lies beyond 100 % stands on the edge, hollow.
+    """
     documents = comparison.documents
     figure = Figure(figsize=(5.6, 5.2), layout="constrained")
     axis = figure.subplots()
-    before, after = ([100 * document.cer(reader) for document in documents] for reader in (0, 1))
+    before, after = (cut([document.cer(reader) for document in documents]) for reader in (0, 1))
     longest = max(document.reference_chars for document in documents) or 1
-    end = max([*before, *after, 1]) * 1.05
+    end = min(max([*before, *after, 1]) * 1.05, 100)
     axis.plot([0, end], [0, end], color=FAINT, linewidth=1, zorder=1)
     axis.annotate("no change", (end, end), ha="right", va="top", rotation=45, rotation_mode="anchor", color="#888888", fontsize=8,
                   xytext=(-6, -3), textcoords="offset points")
-    axis.scatter(before, after, s=[8 + 90 * document.reference_chars / longest for document in documents], color=AFTER, alpha=0.5, zorder=2,
-                 edgecolors="white", linewidths=0.5)
+    beyond = [max(document.cer(0), document.cer(1)) > 1 for document in documents]
+    for is_beyond, style in ((False, {"color": AFTER, "alpha": 0.5, "edgecolors": "white", "linewidths": 0.5}),
+                             (True, {"facecolors": "none", "edgecolors": AFTER, "linewidths": 1.2})):
+        chosen = [place for place in range(len(documents)) if beyond[place] == is_beyond]
+        axis.scatter([before[place] for place in chosen], [after[place] for place in chosen], zorder=2, clip_on=not is_beyond,
+                     s=[8 + 90 * documents[place].reference_chars / longest for place in chosen], **style)
     cer = comparison.name_rate("CER")
     axis.set(xlim=(0, end), ylim=(0, end), xlabel=f"{cer} by {comparison.baseline.name} (%)",
              ylabel=f"{cer} by {comparison.candidate.name} (%)", aspect="equal")
     axis.fill_between([0, end], [0, end], color=AFTER, alpha=0.05, linewidth=0, zorder=0)
-    axis.set_title(f"{count(len(documents), 'document')}, area by length; below the line is better")
+    hollow = f"\n{sum(beyond)} beyond 100 %, hollow on the edge" if any(beyond) else ""
+    axis.set_title(f"{count(len(documents), 'document')}, area by length; below the line is better{hollow}")
     return figure
 
 
@@ -168,7 +189,9 @@ def draw_confusions(comparison: Comparison, confusions: list[Confusion]) -> Figu
     axis.tick_params(axis="y", length=0)
     axis.invert_yaxis()
     axis.set_xticks([])
-    axis.set_xlabel(f"how often, over {comparison.reference_chars:,} characters")
+    left_out = [f"{number:,} by {name}" for name, number in comparison.catastrophes.items()]
+    axis.set_xlabel(f"how often, over {comparison.reference_chars:,} characters" +
+                    (f", without useless readings ({', '.join(left_out)})" if left_out else ""))
     axis.spines["bottom"].set_visible(False)
     axis.margins(x=0.08, y=0.02)
     figure.legend(loc="outside upper left", ncols=2, frameon=False)

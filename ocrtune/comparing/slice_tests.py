@@ -10,12 +10,14 @@ from ocrtune.scoring.rates import error_rate
 from ocrtune.scoring.scores import count_page_edits
 from ocrtune.scoring.scores_csv import SLICE
 
-MOST_VALUES = 40  # of one column: beyond, it is no slice but an id
+MOST_VALUES = 40  # of one column: the smallest beyond are one slice
+OTHERS = "(others)"
+MIN_DOCUMENTS = 5  # for an interval: of five, one of 95 % holds the truth in four cases of five, of fewer more seldom
 
 
 @dataclass(frozen=True)
 class SliceTest:
-    """A slice: pages with the same value in a column, their references of these origins; `interval` is None below two documents."""
+    """A slice: pages with the same value in a column, their references of these origins; `interval` is None below `MIN_DOCUMENTS` documents."""
 
     column: str
     value: str
@@ -40,13 +42,17 @@ class SliceTest:
 
 
 def list_groups(readers: list[ScoredReader]) -> dict[tuple[str, str], list[str]]:
-    """Return the page ids of each slice; a column with a single value, or with a value a page, gives none."""
+    """Return the page ids of each slice; a column with a single value gives none, one of many those of most pages, and `OTHERS`."""
     found = {}
     for column in readers[0].slice_columns:
         groups: dict[str, list[str]] = {}
         for page_id, row in readers[0].rows.items():
             groups.setdefault(row[column], []).append(page_id)
-        if 1 < len(groups) <= MOST_VALUES:
+        if len(groups) > MOST_VALUES:
+            ranked = sorted(groups, key=lambda value: (-len(groups[value]), value))
+            others = [page_id for value in ranked[MOST_VALUES - 1:] for page_id in groups.pop(value)]
+            groups[OTHERS] = groups.get(OTHERS, []) + others
+        if len(groups) > 1:
             found |= {(column.removeprefix(SLICE), value): groups[value] for value in sorted(groups)}
     return found
 
@@ -69,7 +75,7 @@ def compare_slices(readers: list[ScoredReader], draws: int, confidence: float, s
     for (column, value), page_ids in list_groups(readers).items():
         edits, chars = count_by_document(readers, page_ids)
         interval = None
-        if len(chars) > 1:
+        if len(chars) >= MIN_DOCUMENTS:
             rates = draw_rates(edits[:, :2], chars, draws, seed)
             interval = percentile_interval(rates[:, 1] - rates[:, 0], confidence)
         cers = tuple(error_rate(int(total), int(chars.sum())) for total in edits.sum(axis=0))

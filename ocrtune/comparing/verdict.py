@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ocrtune.comparing.comparison import ORIGINS, Comparison
 from ocrtune.comparing.gate import LIKENESS
+from ocrtune.comparing.slice_tests import MIN_DOCUMENTS
 from ocrtune.scoring.scores import find_state
 
 UNITS = {"codepoint": "code point", "grapheme": "grapheme cluster"}
@@ -22,6 +23,16 @@ def points(*changes: float) -> list[str]:
     """Return changes of a share in percentage points, signed, alike in digits."""
     digits = 2 if 0 < max(map(abs, changes)) < 0.00995 else 1
     return [f"{100 * change:+.{digits}f}" if round(100 * change, digits) else f"{0:.{digits}f}" for change in changes]
+
+
+def relative(share: float) -> str:
+    """Return a change relative to before in percent, with the digits that tell it from none and from all.
+
+    >>> relative(-0.985), relative(-0.999), relative(-1), relative(0.003)
+    ('-98 %', '-99.9 %', '-100 %', '+0.3 %')
+    """
+    digits = next((digits for digits in (0, 1, 2) if round(100 * share, digits) not in (0, -100)), 3)
+    return f"{100 * share:+.{0 if share in (0, -1) else digits}f} %"
 
 
 def count(number: int, noun: str) -> str:
@@ -43,7 +54,7 @@ def say_p(p: float) -> str:
 def say_change(before: float, after: float) -> str:
     """Return a change in points and relative to before, side by side."""
     (change,) = points(after - before)
-    return f"{change} ({100 * (after - before) / before:+.0f} %)" if before else change
+    return f"{change} ({relative((after - before) / before)})" if before else change
 
 
 def say_verdict(comparison: Comparison, unit: str) -> str:
@@ -67,8 +78,8 @@ def say_finding(comparison: Comparison, unit: str) -> str:
         return (f"The {score} is {percent(before)} with {names[0]} and {percent(after)} with {names[1]} ({change} points, {over}); "
                 "one document alone can't say how far that holds for others.")
     change, low, high = points(difference.absolute, *difference.interval)
-    relative = "" if difference.relative is None else f" or {100 * difference.relative:+.0f} %"
-    numbers = f"({change} points{relative}, {100 * comparison.confidence:g} % interval {low} to {high} points, {over})"
+    also = "" if difference.relative is None else f" or {relative(difference.relative)}"
+    numbers = f"({change} points{also}, {100 * comparison.confidence:g} % interval {low} to {high} points, {over})"
     if not difference.is_clear:
         return f"{subject} made no clear difference to the {score}: {percent(before)} before, {percent(after)} after {numbers}."
     verb = "lowered" if difference.absolute < 0 else "raised"
@@ -91,11 +102,13 @@ def say_outcomes(comparison: Comparison, unit: str) -> str:
     difference = comparison.difference
     parts = [f"Of {count(sum(outcomes), noun)}, {outcomes.wins:,} got better, {outcomes.ties:,} stayed the same "
              f"and {outcomes.losses:,} got worse." for outcomes, noun in ((difference.documents, "document"), (difference.pages, unit))]
-    if difference.smallest is None:  # one document: chance has nothing to deal
+    if difference.interval is None:  # one document: chance has nothing to deal
         return " ".join(parts)
     few = " With so few documents the interval tends to be too narrow." if len(comparison.documents) < 10 else ""
-    size = points(difference.smallest)[0].lstrip("+")
-    smallest = f" The smallest difference that these documents would show four times in five is about {size} points."
+    smallest = " How small a difference these documents would show can't be estimated: theirs is the same in every draw."
+    if difference.smallest is not None:
+        size = points(difference.smallest)[0].lstrip("+")
+        smallest = f" The smallest difference that these documents would show four times in five is about {size} points."
     chance = f" If the two read alike, chance would part them this far with {say_p(difference.p_value)} (sign flips by document)."
     return " ".join(parts) + chance + smallest + few
 
@@ -128,10 +141,18 @@ def say_moves(comparison: Comparison, unit: str) -> str:
     return (f"From fine to a failure: {', '.join(into) or 'none'}. From a failure to fine: {', '.join(out) or 'none'}.")
 
 
+def say_confusions(comparison: Comparison, unit: str) -> str:
+    """Return which pages the confusions are counted on."""
+    left_out = [f"{number:,} by `{name}`" for name, number in comparison.catastrophes.items()]
+    which = f"Left out are readings that loop or have a CER of 100 % and more: {' and '.join(left_out)}" if left_out else "All are counted"
+    return f"{which}, of {count(comparison.num_pages, unit)}."
+
+
 def say_adjusted(noun: str) -> str:
     """Return what the p-values of a table are, one a slice or a reader, and what few documents can't show."""
     return (f"p-values are those of sign flips by document, adjusted for the number of {noun} (Holm). "
-            "From n documents p is 2 / 2ⁿ at least, before the adjustment: 0.25 from three.")
+            "From n documents p is 2 / 2ⁿ at least, before the adjustment: 0.25 from three."
+            + (f" Fewer than {MIN_DOCUMENTS} documents get no interval: it would be too narrow." if noun == "slices" else ""))
 
 
 def say_gate(comparison: Comparison) -> list[str]:

@@ -4,11 +4,12 @@ from collections import Counter
 from typing import NamedTuple
 
 from ocrtune.scoring.edits import count_confusions
-from ocrtune.scoring.scores import score_texts
+from ocrtune.scoring.scores import is_catastrophe, score_texts
 from ocrtune.scoring.scores_csv import SLICE
 from ocrtune.scoring.structure import count_structure
 from ocrtune.scoring.summaries import Totals, name_rates
 from ocrtune.texts.normalizers import find_normalizer
+from ocrtune.texts.words import split_chars
 
 SLICE_FIGURES = ("cer", "wer", "char_f1", "perfect_rate", "catastrophe_rate")
 
@@ -42,8 +43,8 @@ class ReaderScores:
         slices = {name: value for name, value in page.items() if name.startswith(SLICE)}
         row = {"page_id": page["page_id"], "doc_id": page["doc_id"], "origin": page["origin"],
                **score_texts(*texts, self.rules.unit), **structure, "finish_reason": finish_reason, **slices}
-        if texts[0] != texts[1]:
-            self.confusions.update(count_confusions(*texts))
+        if texts[0] != texts[1] and not is_catastrophe(row):  # one page that loops has more edits than all others together
+            self.confusions.update(count_confusions(*(split_chars(text, self.rules.unit) for text in texts)))
         self.totals.add(row)
         for name, value in {SLICE + "origin": page["origin"], **slices}.items():
             self.slices.setdefault(name.removeprefix(SLICE), {}).setdefault(value, Totals()).add(row)

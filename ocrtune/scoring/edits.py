@@ -49,11 +49,11 @@ class Block(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A stretch of the alignment: `equal`, or `reference` was read as `prediction` (either may be empty)."""
+    """A stretch of the alignment, texts or lists: `equal`, or `reference` was read as `prediction` (either may be empty)."""
 
     is_equal: bool
-    reference: str
-    prediction: str
+    reference: Sequence[str]
+    prediction: Sequence[str]
 
 
 def number_units(reference: Sequence, prediction: Sequence) -> tuple[list[int], list[int]]:
@@ -68,6 +68,8 @@ def align(reference: Sequence, prediction: Sequence) -> list[Block]:
     Two texts that are too long for it (`MOST_CELLS`) and too unlike are aligned as far as that reaches,
     and what is left of them counts as replaced, inserted or deleted: an upper bound of the distance.
     """
+    if not isinstance(reference, str):
+        reference, prediction = number_units(reference, prediction)
     lengths = len(reference), len(prediction)
     if lengths[0] * lengths[1] > MOST_CELLS:
         near = MOST_CELLS // max(lengths)
@@ -153,8 +155,8 @@ def count_matches(reference: str | list, prediction: str | list) -> int:
     return int(np.minimum(*(np.bincount(part, minlength=size) for part in codes)).sum())
 
 
-def list_pieces(reference: str, prediction: str) -> list[Piece]:
-    """Return the alignment as pieces in order, equal and changed by turns; together they spell both texts.
+def list_pieces(reference: Sequence[str], prediction: Sequence[str]) -> list[Piece]:
+    """Return the alignment of texts or lists of clusters as pieces in order, equal and changed by turns; together they spell both.
 
     >>> list_pieces("barn", "bam")
     [Piece(is_equal=True, reference='ba', prediction='ba'), Piece(is_equal=False, reference='rn', prediction='m')]
@@ -169,8 +171,8 @@ def list_pieces(reference: str, prediction: str) -> list[Piece]:
     return pieces
 
 
-def count_confusions(reference: str, prediction: str) -> Counter:
-    """Count what was read as what: (reference, prediction) -> times, either side may be empty.
+def count_confusions(reference: Sequence[str], prediction: Sequence[str]) -> Counter:
+    """Count what was read as what in texts or lists of clusters: (reference, prediction) -> times, either side may be empty.
 
     Adjacent edits stay together when both sides have at most `MERGED_CHARS` characters and differ
     in length ("rn" as "m"); every other run counts character by character along the alignment, so
@@ -184,7 +186,7 @@ def count_confusions(reference: str, prediction: str) -> Counter:
         if is_equal:
             continue
         if len(before) != len(after) and max(len(before), len(after)) <= MERGED_CHARS:
-            found[before, after] += 1
+            found["".join(before), "".join(after)] += 1
             continue
         for tag, start, end, prediction_start, prediction_end in align(before, after):
             if tag == "replace":
