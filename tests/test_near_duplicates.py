@@ -144,6 +144,13 @@ def test_the_command_fails_on_a_leak(project):
     write_rows(splits / "train.jsonl", [row("train", write(9))])
     status, output = project.run("-m", "tools.analyze", splits)
     assert status == 0 and "| pages | 1 | 1 | 1 |" in output
+    write_rows(splits / "val.jsonl", [])
+    status, output = project.run("-m", "tools.analyze", splits, "--no-images", "--out", "found.json")
+    assert status == 0 and "No rows: val.jsonl; drift from train is not measured" in output
+    assert json.loads((project.folder / "found.json").read_text())["drift"].keys() == {"test"}
+    (splits / "train.jsonl").unlink()
+    status, output = project.run("-m", "tools.analyze", splits, "--no-images")
+    assert status == 0 and "No rows: train.jsonl, val.jsonl; no drift is measured" in output and "never shows" not in output
     status, output = project.run("-m", "tools.analyze", project.folder / "nowhere")
     assert status == 1 and "found neither train, val nor test; run split" in output
 

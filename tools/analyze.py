@@ -16,7 +16,7 @@ DRIFT = {"char_divergence": "characters, divergence in bits", "length_gap": "len
 
 
 def analyze(folder: Path, documents: Path | None, least: float, has_images: bool) -> dict:
-    """Return statistics of each split, drift from train, and near-duplicates between splits."""
+    """Return statistics of each split, drift from train where both have rows, and near-duplicates between splits."""
     from ocrtune.rows import index_rows, iterate_rows, read_rows
     from ocrtune.splits.near_duplicates import find_image_twins, find_text_twins
     from ocrtune.splits.statistics import describe_drift, describe_split
@@ -29,7 +29,7 @@ def analyze(folder: Path, documents: Path | None, least: float, has_images: bool
     train = splits.get("train", [])
     twins = find_text_twins(splits, least) + (find_image_twins(splits, folder, least) if has_images else [])
     return {"splits": {name: describe_split(rows, known) for name, rows in splits.items()},
-            "drift": {name: describe_drift(train, rows) for name, rows in splits.items() if name != "train"},
+            "drift": {name: describe_drift(train, rows) for name, rows in splits.items() if name != "train" and train and rows},
             "near_duplicates": [twin._asdict() for twin in twins]}
 
 
@@ -47,6 +47,10 @@ def print_tables(found: dict) -> None:
         print(f"| {key.removeprefix('num_').replace('_', ' ')} | " + " | ".join(show(part[key]) for part in splits.values()) + " |")
     for key, title in DRIFT.items():
         print(f"| {title} | " + " | ".join(f"{drift[name][key]:.4f}" if name in drift else "" for name in splits) + " |")
+    empty = [name for name in NAMES if not splits.get(name, {}).get("num_pages")]
+    if empty:
+        measured = "no drift is measured" if "train" in empty else "drift from train is not measured"
+        print(f"\nNo rows: {', '.join(f'{name}.jsonl' for name in empty)}; {measured}")
     for name, figures in drift.items():
         if figures["unseen"]:
             print(f"\nOf {name}, train never shows: " + " ".join(f"{char!r} ({count})" for char, count in figures["unseen"].items()))

@@ -72,7 +72,7 @@ def largest_gap(one: list[int], two: list[int]) -> float:
 
 
 def describe_drift(train: list[dict], other: list[dict]) -> dict:
-    """Return how far another split lies from train: characters, lengths, and characters that train never shows."""
+    """Return how far another split lies from train, both with rows: characters, lengths, and characters that train never shows."""
     chars = [Counter(char for row in rows for char in row["text"]) for rows in (train, other)]
     unseen = Counter({char: count for char, count in chars[1].items() if char not in chars[0]})
     lengths = [[len(row["text"]) for row in rows] for rows in (train, other)]
