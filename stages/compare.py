@@ -25,15 +25,15 @@ class Inputs(NamedTuple):
     training: Path
 
 
-def read_losses(folder: Path) -> list[tuple[int, float]]:
-    """Return steps and training losses that train logged; none where there was no training."""
+def read_curve(folder: Path, name: str) -> list[tuple[int, float]]:
+    """Return steps and values that train logged under that name; none where there was no training."""
     import csv
 
-    path = folder / "plots" / "metrics" / "loss.tsv"
+    path = folder / "plots" / "metrics" / f"{name}.tsv"
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file, delimiter="\t")]
+        return [(int(row["step"]), float(row[name])) for row in csv.DictReader(file, delimiter="\t")]
 
 
 def compare(inputs: Inputs, outputs, params, evaluated: dict) -> list[str]:
@@ -57,7 +57,8 @@ def compare(inputs: Inputs, outputs, params, evaluated: dict) -> list[str]:
     unit = find_unit(rows)
     rows = {page_id: row | {"image": inputs.splits / row["image"]} for page_id, row in rows.items()}
     predictions = tuple(inputs.predictions / f"{reader.name}.jsonl" for reader in readers[:2])
-    write_comparison(comparison, rows, predictions, outputs, unit, params.worst, read_losses(inputs.training))
+    curves = read_curve(inputs.training, "loss"), read_curve(inputs.training, "val_cer")
+    write_comparison(comparison, rows, predictions, outputs, unit, params.worst, curves)
     print(say_verdict(comparison, unit), say_quote(comparison, unit), sep="\n")
     return [bound.say_failure() for bound in comparison.bounds if not bound.has_passed]
 

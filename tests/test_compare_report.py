@@ -78,11 +78,19 @@ def test_the_page_holds_what_the_report_holds(scored):
 
 
 def test_the_loss_is_drawn_where_there_was_a_training(scored):
+    from ocrtune.comparing.plots import draw_training
+
     path = scored.folder / "metrics/train/plots/metrics/loss.tsv"
     path.parent.mkdir(parents=True)
     path.write_text("step\tloss\n5\t2.5\n10\t0.1\n")
     scored.compare()
     assert (scored.folder / "metrics/plots/loss.png").is_file() and "<h2>Training</h2>" in scored.page
+    assert "Training loss by step" in scored.report
+    path.with_name("val_cer.tsv").write_text("step\tval_cer\n5\t0.25\n10\t0.5\n")
+    scored.compare()
+    assert "Training loss and CER on val by step" in scored.report and "Training loss and CER on val by step" in scored.page
+    figure = draw_training([(5, 2.5), (10, 0.1)], [(5, 0.25), (10, 0.5)])
+    assert figure.axes[1].get_title() == "25 % at step 5, whose weights were kept"
 
 
 def test_tables_for_dvc_plots_agree_with_the_scores(scored):

@@ -1,6 +1,5 @@
 """Write what a comparison found: figures, a row a page, the report twice, pictures and the tables behind them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ from ocrtune.comparing.comparison import Comparison, list_figures, write_compari
 from ocrtune.comparing.html_report import render_html
 from ocrtune.comparing.markdown_report import render_markdown
 from ocrtune.comparing.plot_tables import write_plot_tables
-from ocrtune.comparing.plots import draw_pictures
+from ocrtune.comparing.plots import Curve, draw_pictures
 from ocrtune.comparing.scored_readers import read_predictions
 from ocrtune.rows import check_counts, write_json, write_text
 
@@ -26,9 +25,9 @@ class Outputs(NamedTuple):
 
 
 def write_comparison(comparison: Comparison, rows: dict[str, dict], predictions: tuple[Path, Path], outputs: Outputs, unit: str,
-                     worst: int, losses: Sequence[tuple[int, float]] = ()) -> None:
+                     worst: int, curves: tuple[Curve, Curve] = ((), ())) -> None:
     """Write all outputs. `rows`: references by page_id, their images as paths; `predictions`: files of baseline and candidate;
-    `unit`: page, block or line; `worst`: pages in each list of the report; `losses`: steps and losses of a training.
+    `unit`: page, block or line; `worst`: pages in each list of the report; `curves`: loss and validation CER of a training.
 
     Predictions that are not the scored ones are a `RowError`.
     """
@@ -37,7 +36,7 @@ def write_comparison(comparison: Comparison, rows: dict[str, dict], predictions:
     images = {page_id: Path(row["image"]) for page_id, row in rows.items()}
     pages = list_changed_pages(comparison, images, references, before, after)
     confusions = rank_confusions(comparison, pages)
-    pictures = draw_pictures(outputs.plots, comparison, pages, confusions, list(losses), unit)
+    pictures = draw_pictures(outputs.plots, comparison, pages, confusions, curves, unit)
     write_plot_tables(outputs.tables, comparison, pages, confusions)
     write_text(outputs.report, render_markdown(comparison, pages, confusions, pictures, outputs.report, unit, worst))
     write_text(outputs.page, render_html(comparison, pages, confusions, pictures, unit, worst))

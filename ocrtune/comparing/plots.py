@@ -4,6 +4,7 @@ No clock and no version goes into the files, and the font is the one that comes 
 """
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ BEFORE, AFTER, INK, FAINT = "#d9822b", "#1f5fa8", "#23272f", "#cdd3da"
 STYLE = {"font.family": "DejaVu Sans", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#888888",
          "axes.titlelocation": "left", "axes.titlesize": 11, "text.color": INK, "axes.labelcolor": INK, "text.parse_math": False,
          "svg.hashsalt": "ocrtune"}
+Curve = Sequence[tuple[int, float]]  # steps and values
 MOST_DOCUMENTS = 40  # beyond these a chart with a row a document is no longer readable
 
 
@@ -35,10 +37,10 @@ class Picture(NamedTuple):
 
 
 def draw_pictures(folder: Path, comparison: Comparison, pages: list[ChangedPage], confusions: list[Confusion],
-                  losses: list[tuple[int, float]], unit: str) -> list[Picture]:
+                  curves: tuple[Curve, Curve], unit: str) -> list[Picture]:
     """Draw all pictures into a folder and return them in the order of the report; `unit`: line, block or page.
 
-    `losses` are steps and losses of the training; without any there is no picture of them.
+    `curves` are the training's loss and its CER on val; without a loss there is no picture of them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.png"):  # of a run with more readers or confusions
@@ -59,8 +61,9 @@ def draw_pictures(folder: Path, comparison: Comparison, pages: list[ChangedPage]
         if len(comparison.readers) > 2:
             pictures.append(save(draw_readers(comparison), folder / "readers.png",
                                  f"{name.capitalize()} of every reader, with its interval"))
-        if losses:
-            pictures.append(save(draw_losses(losses), folder / "loss.png", "Training loss by step"))
+        if curves[0]:
+            pictures.append(save(draw_training(*curves), folder / "loss.png",
+                                 f"Training loss{' and CER on val' if curves[1] else ''} by step"))
     return pictures
 
 
@@ -159,20 +162,31 @@ def draw_scatter(comparison: Comparison) -> Figure:
     return figure
 
 
-def draw_losses(losses: list[tuple[int, float]]) -> Figure:
-    """Return the training's loss by step, on a logarithmic scale where it falls by more than an order of magnitude."""
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    axis = figure.subplots()
-    steps, values = zip(*losses, strict=True)
-    axis.plot(steps, values, color=AFTER, linewidth=1.8, marker="o" if len(steps) < 30 else None, markersize=3)
+def draw_training(losses: Curve, val_cers: Curve) -> Figure:
+    """Return the training's loss by step and, below, the CER on val, with the step whose weights were kept.
+
+    The loss is on a logarithmic scale where it falls by more than an order of magnitude.
+    """
+    figure = Figure(figsize=(8, 5 if val_cers else 3.2), layout="constrained")
+    axes = figure.subplots(2 if val_cers else 1, 1, sharex=True, squeeze=False)[:, 0]
+    for axis, curve, label in zip(axes, (losses, [(step, 100 * cer) for step, cer in val_cers]), ("loss", "CER on val (%)"), strict=False):
+        steps, values = zip(*curve, strict=True)
+        axis.plot(steps, values, color=AFTER, linewidth=1.8, marker="o" if len(steps) < 30 else None, markersize=3)
+        axis.grid(axis="y", color="#eeeeee")
+        axis.set_axisbelow(True)
+        axis.margins(x=0.01)
+        axis.set_ylabel(label)
+    values = [loss for _, loss in losses]
     if min(values) > 0 and max(values) / min(values) > 10:
-        axis.set_yscale("log")
-        axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.grid(axis="y", color="#eeeeee")
-    axis.set_axisbelow(True)
-    axis.margins(x=0.01)
-    axis.set(xlabel="step", ylabel="loss")
-    axis.set_title(f"{values[0]:.3g} at step {steps[0]}, {values[-1]:.3g} at step {steps[-1]}")
+        axes[0].set_yscale("log")
+        axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes[0].set_title(f"{values[0]:.3g} at step {losses[0][0]}, {values[-1]:.3g} at step {losses[-1][0]}")
+    if val_cers:
+        cer, step = min((cer, step) for step, cer in val_cers)
+        axes[1].set_ylim(bottom=0)
+        axes[1].scatter(step, 100 * cer, color=BEFORE, s=60, zorder=3, clip_on=False)
+        axes[1].set_title(f"{100 * cer:.3g} % at step {step}, whose weights were kept")
+    axes[-1].set_xlabel("step")
     return figure
 
 
