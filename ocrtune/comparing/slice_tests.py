@@ -17,7 +17,7 @@ MIN_DOCUMENTS = 5  # for an interval: of five, one of 95 % holds the truth in fo
 
 @dataclass(frozen=True)
 class SliceTest:
-    """A slice: pages with the same value in a column, their references of these origins; `interval` is None below `MIN_DOCUMENTS` documents."""
+    """Pages with the same value in a column, and their references' origins; `interval` is None below `MIN_DOCUMENTS` documents."""
 
     column: str
     value: str
