@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from ocrtune.studio.guard import Guard, check_host, is_loopback, read_accounts
+from ocrtune.studio.guard import Guard, check_host, is_loopback, read_accounts, read_origin
 from ocrtune.studio.pictures import Gallery
 from tests.conftest import ROOT, draw_line
 
@@ -23,7 +23,8 @@ def ask(guard: Guard, method: str, path: str, headers: dict[str, str]) -> tuple[
     async def send(message):
         answers.append(message)
 
-    scope = {"type": "http", "method": method, "path": path, "headers": [(key.encode(), value.encode()) for key, value in headers.items()]}
+    scope = {"type": "http", "scheme": "http", "method": method, "path": path,
+             "headers": [(key.encode(), value.encode()) for key, value in headers.items()]}
     asyncio.run(guard(scope, None, send))
     return answers[0]["status"], dict(answers[0]["headers"])
 
@@ -59,6 +60,36 @@ def test_guard_on_loopback(method, path, headers, status):
     ({"authorization": "Bearer secret"}, 401), (basic("anna", "sec:ret"), 200)])
 def test_guard_asks_for_a_password(headers, status):
     assert ask(Guard(hello, {"anna": "sec:ret"}, is_local=False), "GET", "/", {"host": "studio.example"} | headers)[0] == status
+
+
+@pytest.mark.parametrize(("method", "headers", "status", "scheme"), [
+    ("GET", {"host": "studio.example"}, 200, "https"),  # what the proxy was asked for
+    ("POST", {"host": "studio.example", "origin": "https://studio.example"}, 200, "https"),
+    ("POST", {"origin": "https://studio.example"}, 200, "http"),  # a proxy that asks in its own words
+    ("GET", {}, 200, "http"),
+    ("GET", {"host": "evil.example"}, 403, None),
+    ("POST", {"host": "studio.example", "origin": "https://evil.example"}, 403, None),
+    ("GET", {"host": "studio.example", "authorization": ""}, 401, None),
+])
+def test_guard_behind_a_proxy(method, headers, status, scheme):
+    seen = []
+
+    async def look(scope, receive, send):
+        seen.append(scope["scheme"])
+        await hello(scope, receive, send)
+
+    guard = Guard(look, {"anna": "secret"}, is_local=True, origin=read_origin("https://Studio.example/"))
+    assert ask(guard, method, "/", OURS | basic("anna", "secret") | headers)[0] == status
+    assert seen == ([scheme] if scheme else [])
+
+
+def test_a_public_origin_is_one_and_needs_accounts():
+    assert read_origin(None) == ""
+    with pytest.raises(ValueError, match="OCRTUNE_STUDIO_AUTH=name:password"):
+        check_host("127.0.0.1", {}, "https://studio.example")
+    for text in ("studio.example", "https://studio.example/ocr", "ftp://studio.example", "https://"):
+        with pytest.raises(ValueError, match="not an origin; write scheme and host"):
+            read_origin(text)
 
 
 def test_beyond_loopback_only_with_accounts():

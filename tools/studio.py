@@ -4,6 +4,7 @@
     python -m tools.studio --eval_dir ~/results --server_port 8000
     python -m tools.studio --model1 base.jsonl --model2 tuned.jsonl
     OCRTUNE_STUDIO_AUTH=anna:secret,ben:other python -m tools.studio --server_name 0.0.0.0
+    OCRTUNE_STUDIO_AUTH=anna:secret python -m tools.studio --public_origin https://studio.example   # behind a proxy with TLS
 """
 
 from pathlib import Path
@@ -18,16 +19,18 @@ def main(
     model2: Annotated[Path | None, typer.Option(help="the file beside it")] = None,
     server_name: Annotated[str, typer.Option("--server_name", "--server-name", help="address to serve on")] = "127.0.0.1",
     server_port: Annotated[int, typer.Option("--server_port", "--server-port", help="port to serve on", min=1, max=65535)] = 7860,
+    public_origin: Annotated[str | None, typer.Option("--public_origin", "--public-origin", help="https://name under which a proxy "
+                                                      "serves it to others; needs accounts")] = None,
 ) -> None:
     """Look at results, compare readers, correct labels and try prompts in the browser."""
     from ocrtune.params.load import report_errors
 
     with report_errors():
-        from ocrtune.studio.guard import check_host, read_accounts
+        from ocrtune.studio.guard import check_host, read_accounts, read_origin
         from ocrtune.studio.project import Project
 
-        accounts = read_accounts()
-        check_host(server_name, accounts)
+        accounts, origin = read_accounts(), read_origin(public_origin)
+        check_host(server_name, accounts, origin)
         places = [*(eval_dir or []), *(path for path in (model1, model2) if path)]
         missing = [str(path) for path in places if not path.exists()]
         if missing:
@@ -40,7 +43,7 @@ def main(
             from ocrtune.studio.app import serve
         except ModuleNotFoundError as error:
             raise ValueError(f"the studio needs Gradio ({error}): ./run uv sync --inexact --extra studio") from None
-        serve(Project(Path.cwd(), places), server_name, server_port, accounts, (model1, model2))
+        serve(Project(Path.cwd(), places), server_name, server_port, accounts, origin, (model1, model2))
 
 
 if __name__ == "__main__":

@@ -14,15 +14,16 @@ from ocrtune.studio.result_sets import evaluated_file
 HERE = Path(__file__).parent
 
 
-def build_app(project: Project, accounts: dict[str, str], is_local: bool, files: tuple[Path | None, Path | None] = (None, None)):
-    """Return the ASGI app; `files`: two files of results that the page Compare opens with."""
+def build_app(project: Project, accounts: dict[str, str], is_local: bool, origin: str, files: tuple[Path | None, Path | None]):
+    """Return the ASGI app; `origin`: that of a proxy before it, if any; `files`: two files of results that Compare opens with."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
     from fastapi import FastAPI, Response
 
     from ocrtune.studio import compare, prompts, results, review, runs
 
-    gallery = Gallery([project.root / "data", project.root / "metrics", evaluated_file(project).parent, *project.eval_dirs])
+    given = [place.parent if place.is_file() else place for place in project.eval_dirs]
+    gallery = Gallery([project.root / "data", project.root / "metrics", evaluated_file(project).parent, *given])
     with gr.Blocks(title="ocrtune studio", fill_width=True, analytics_enabled=False) as demo:
         gr.Navbar(main_page_name="Results")
         results.build(demo, project, gallery)
@@ -51,10 +52,10 @@ def build_app(project: Project, accounts: dict[str, str], is_local: bool, files:
     warnings.filterwarnings("ignore", "SSR mode is not supported")  # nor wanted: it needs Node.js
     gr.mount_gradio_app(app, demo, path="/", theme=theme, css=(HERE / "studio.css").read_text(encoding="utf-8"),
                         head=f"<script>{script}</script>", footer_links=[], show_error=True, ssr_mode=False, allowed_paths=[])
-    return Guard(app, accounts, is_local)
+    return Guard(app, accounts, is_local, origin)
 
 
-def serve(project: Project, host: str, port: int, accounts: dict[str, str], files: tuple[Path | None, Path | None]) -> None:
+def serve(project: Project, host: str, port: int, accounts: dict[str, str], origin: str, files: tuple[Path | None, Path | None]) -> None:
     """Serve until interrupted; an address that can't be had is an `OSError` before anything is built."""
     import uvicorn
 
@@ -64,6 +65,6 @@ def serve(project: Project, host: str, port: int, accounts: dict[str, str], file
         reason = error.strerror.partition(" (")[0]
         raise OSError(f"{host}, port {port}: {reason}; choose others with --server_name and --server_port") from None
     with listening, suppress(KeyboardInterrupt):
-        server = uvicorn.Server(uvicorn.Config(build_app(project, accounts, is_loopback(host), files), log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(build_app(project, accounts, is_loopback(host), origin, files), log_level="warning"))
         print(f"ocrtune studio: http://{'localhost' if is_loopback(host) else host}:{port}  (stop: Ctrl+C)", flush=True)
         server.run(sockets=[listening])

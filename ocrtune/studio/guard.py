@@ -44,11 +44,22 @@ def read_accounts(environment: Mapping[str, str] = os.environ) -> dict[str, str]
     return accounts
 
 
-def check_host(host: str, accounts: dict[str, str]) -> None:
-    """Refuse to serve beyond loopback without accounts."""
+def check_host(host: str, accounts: dict[str, str], origin: str = "") -> None:
+    """Refuse to serve beyond loopback without accounts; `origin`: that of a proxy which others ask."""
+    if origin and not accounts:
+        raise ValueError(f"--public_origin {origin}: others could read and change the project; set {AUTH_VARIABLE}=name:password "
+                         "in the environment")
     if not is_loopback(host) and not accounts:
         raise ValueError(f"--server_name {host}: others could read and change the project; set {AUTH_VARIABLE}=name:password "
                          "in the environment, or leave --server_name at 127.0.0.1")
+
+
+def read_origin(text: str | None) -> str:
+    """Return the origin that a proxy serves the studio under (`https://studio.example`); one that is none is a `ValueError`."""
+    parts = urlsplit((text or "").strip().rstrip("/").lower())
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.geturl() != f"{parts.scheme}://{parts.netloc}"):
+        raise ValueError(f"--public_origin {text}: not an origin; write scheme and host, as https://studio.example")
+    return parts.geturl()
 
 
 def name_account(authorization: str | None) -> str | None:
@@ -70,10 +81,13 @@ def split_authorization(authorization: str | None) -> tuple[str, str] | None:
 
 
 class Guard:
-    """ASGI middleware: judges each request before the app sees it, and adds `HEADERS` to each answer."""
+    """ASGI middleware: judges each request before the app sees it, and adds `HEADERS` to each answer.
 
-    def __init__(self, app, accounts: dict[str, str], is_local: bool):
-        self.app, self.accounts, self.is_local = app, accounts, is_local
+    `origin`: what a proxy serves the studio under, if one does; the app is told its scheme, which the proxy alone has seen.
+    """
+
+    def __init__(self, app, accounts: dict[str, str], is_local: bool, origin: str = ""):
+        self.app, self.accounts, self.is_local, self.origin = app, accounts, is_local, urlsplit(origin)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
@@ -82,6 +96,9 @@ class Guard:
         refusal = (404, "not here") if scope["type"] != "http" else self.judge(scope["method"], scope["path"], headers)
         if refusal:
             return await refuse(send, *refusal)
+
+        if self.origin.netloc and headers.get("host", "").lower() == self.origin.netloc:
+            scope = scope | {"scheme": self.origin.scheme}
 
         async def send_guarded(message):
             if message["type"] == "http.response.start":
@@ -94,14 +111,15 @@ class Guard:
     def judge(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
         """Return status and reason where a request is refused."""
         host = headers.get("host", "")
-        if self.is_local and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        is_public = bool(self.origin.netloc) and host.lower() == self.origin.netloc
+        if self.is_local and not is_public and not is_loopback(urlsplit(f"//{host}").hostname or ""):
             return 403, f"the studio serves this machine alone, not {host!r}"
         if self.accounts:
             given = split_authorization(headers.get("authorization"))
             if given is None or not hmac.compare_digest(self.accounts.get(given[0], "").encode(), given[1].encode()) or not given[1]:
                 return 401, "name and password, please"
         origin = headers.get("origin")
-        if method not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
+        if method not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host and origin != self.origin.geturl():
             return 403, "this request comes from another web site"
         if path.startswith("/gradio_api/") and path.removeprefix("/gradio_api/").startswith(SHUT):
             return 403, "the studio has no such door"
