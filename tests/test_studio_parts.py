@@ -16,7 +16,8 @@ from ocrtune.studio.paging import ROWS, place
 from ocrtune.studio.pictures import Gallery
 from ocrtune.studio.pipeline_state import describe_change, flatten, read_figures
 from ocrtune.studio.project import Project
-from ocrtune.studio.result_sets import Result, list_files, load_results
+from ocrtune.studio.result_files import list_files
+from ocrtune.studio.result_sets import Result, load_results
 from ocrtune.studio.review_order import judge_page, leave_out_checked, list_tasks
 from ocrtune.studio.selection import ORDERS, PERFECT, Query, choose, list_kinds, name_score, pool
 from ocrtune.studio.side_by_side import choose_rows, join

@@ -55,15 +55,23 @@ def text_block(title: str, content: str, name: str, note: str = "") -> str:
     return f'<section class="text {name}"><h4>{html.escape(title)}{quiet}</h4><div class="body" dir="auto">{content}</div></section>'
 
 
-def viewer(address: str | None, alt: str, box: list | None = None, name: str = "") -> str:
+def viewer(address: str, alt: str, box: list | None = None, name: str = "") -> str:
     """Return a picture that can be zoomed and moved; `box`: left, top, right, bottom in its pixels."""
-    if address is None:
-        return notice("The picture is not there, or lies outside the project. Run the stage that makes it: dvc repro, or dvc pull.", "bad")
     around = f' data-box="{",".join(str(int(edge)) for edge in box)}"' if box else ""
     alt = html.escape(alt, quote=True)
     return (f'<div class="viewer {name}" tabindex="0"{around} aria-label="{alt}">'
             f'<div class="stage"><img src="{address}" alt="{alt}" draggable="false"><div class="box"></div></div>'
             f'<div class="tools">{TOOLS}</div></div>')
+
+
+def say_missing(project: Project, image: Path | None) -> str:
+    """Return why a picture is not shown, and what to do."""
+    if image is None:
+        return "No picture: these results name none, and no page of data/pages has this id."
+    if image.is_relative_to(project.root / "data"):
+        return f"{project.show(image)}: no picture there. Run the stage that makes it: ./run dvc repro, or ./run dvc pull."
+    why = "lies outside the folders of the results" if image.is_file() else "no such picture"
+    return f"{project.show(image)}: {why}. Start the studio with --eval_dir and the folder that it lies in."
 
 
 def find_document_page(project: Project, page: dict, params: str | None) -> DocumentPage | None:
@@ -78,7 +86,9 @@ def find_document_page(project: Project, page: dict, params: str | None) -> Docu
 def page_views(project: Project, gallery: Gallery, page: dict | None, image: Path | None, params: str | None) -> tuple[str, str]:
     """Return the picture that was read; and for a line or block the page with the place that it was cut from, else nothing."""
     name = page["page_id"] if page else image.name if image else "picture"
-    cut = viewer(gallery.hang(image) if image else None, name, name="crop" if page and page.get("box") else "whole")
+    hung = gallery.hang(image) if image else None
+    cut = (viewer(hung, name, name="crop" if page and page.get("box") else "whole") if hung else
+           notice(say_missing(project, image), "bad" if image else "info"))
     source = find_document_page(project, page, params) if page else None
     address = gallery.hang(source) if source else None
     if address is None:
@@ -88,8 +98,11 @@ def page_views(project: Project, gallery: Gallery, page: dict | None, image: Pat
                  f'{whole}</details>')
 
 
-def say_errors(num_outputs: int) -> Callable:
-    """Return a decorator: a `ValueError` or `OSError` becomes a message in the first output, and the others stay as they are."""
+def say_errors(num_outputs: int, others: tuple | None = None) -> Callable:
+    """Return a decorator: a `ValueError` or `OSError` becomes a message in the first output.
+
+    `others`: what the other outputs become; None: they stay as they are.
+    """
     def wrap(function: Callable) -> Callable:
         @wraps(function)
         def guarded(*args, **kwargs):
@@ -99,7 +112,8 @@ def say_errors(num_outputs: int) -> Callable:
                 return function(*args, **kwargs)
             except (ValueError, OSError) as error:
                 said = notice(str(error), "bad")
-                return (said, *(gr.skip() for _ in range(num_outputs - 1))) if num_outputs > 1 else said
+                rest = [gr.skip() for _ in range(num_outputs - 1)] if others is None else others
+                return (said, *rest) if num_outputs > 1 else said
 
         return guarded
 

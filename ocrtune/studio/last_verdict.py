@@ -3,8 +3,10 @@
 import json
 
 from ocrtune.comparing.gate import LIKENESS, Bound, judge
-from ocrtune.comparing.verdict import LEARNT, count, points
+from ocrtune.comparing.verdict import LEARNT, points
+from ocrtune.rows import RowError
 from ocrtune.scoring.summaries import plain_rates
+from ocrtune.studio.findings import Finding, say_finding
 from ocrtune.studio.fragments import notice, percent
 from ocrtune.studio.marked_edits import show
 from ocrtune.studio.params_file import read_params
@@ -43,6 +45,15 @@ def say_gate(bounds: list[Bound]) -> str:
     return f"<b>The gate does not pass</b>: {show('; '.join(lines))}."
 
 
+def names_of(project: Project) -> tuple[str | None, str | None]:
+    """Return the readers that stage compare compares, by params.yaml: baseline and candidate."""
+    try:
+        section = read_params(project).get("compare") or {}
+    except RowError:
+        section = {}
+    return section.get("baseline"), section.get("candidate")
+
+
 def say_verdict(project: Project) -> str:
     """Return what stage compare found, with its gate; a hint where it has not run."""
     path = project.root / "metrics" / "compare.json"
@@ -51,23 +62,14 @@ def say_verdict(project: Project) -> str:
     try:
         found, params = json.loads(path.read_text(encoding="utf-8")), read_params(project).get("compare", {})
         names = params.get("baseline"), params.get("candidate")
-        score = "CER" if "cer" in found["difference"] else "CER against the teacher's labels"
-        before, after = (plain_rates(found[name])["cer"] for name in names)
+        cers = tuple(plain_rates(found[name])["cer"] for name in names)
         difference, bounds = plain_rates(found["difference"]), measure_gate(found, params.get("gate") or {})
+        interval = (difference["cer_low"], difference["cer_high"]) if "cer_low" in difference else None  # two documents or more
+        finding = Finding(names, "CER" if "cer" in found["difference"] else "CER against the teacher's labels", cers, difference["cer"],
+                          interval, params.get("confidence", 0.95), found.get("num_documents", 0), found.get("num_pages", 0))
     except (ValueError, KeyError, TypeError, AttributeError):
         return notice(STALE, "bad")
-    learnt = f"On {found['learnt']}, {LEARNT[found['learnt']]}: " if found.get("learnt") in LEARNT else ""
-    change, interval, is_clear = points(difference["cer"])[0], "", False
-    is_better = difference["cer"] < 0
-    verb = f"reads the only document {'better than' if is_better else 'worse than' if difference['cer'] else 'as well as'}"
-    if "cer_low" in difference:  # two documents or more
-        change, low, high = points(difference["cer"], difference["cer_low"], difference["cer_high"])
-        interval = f", {100 * params.get('confidence', 0.95):g} % interval {low} to {high} points"
-        is_clear = difference["cer_low"] > 0 or difference["cer_high"] < 0
-        verb = ("reads better than" if is_better else "reads worse than") if is_clear else "reads about as well as"
-    has_failed = any(not bound.has_passed for bound in bounds)
-    pages = f'{count(found.get("num_documents", 0), "document")}, {count(found.get("num_pages", 0), "page")}'
-    kind = "bad" if has_failed or (is_clear and not is_better) else "good" if is_clear and not learnt else "info"
-    return (f'<div class="notice {kind}"><b>{show(learnt)}{show(names[1])} {verb} {show(names[0])}</b>: '
-            f'{score} {percent(before)} → {percent(after)} ({change} points{interval}; {pages}). '
+    learnt = f"<b>On {found['learnt']}, {LEARNT[found['learnt']]}:</b> " if found.get("learnt") in LEARNT else ""
+    kind = "bad" if any(not bound.has_passed for bound in bounds) else "info" if learnt and finding.kind == "good" else finding.kind
+    return (f'<div class="notice {kind}">{learnt}{say_finding(finding)} '
             f'{say_gate(bounds)} <span class="quiet">metrics/compare.json, the pipeline\'s last run</span></div>')

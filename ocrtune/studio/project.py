@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ocrtune.rows import index_rows, read_rows
+from ocrtune.rows import RowError, index_rows, read_rows
 
 Stamp = tuple[int, int] | None
 
@@ -14,7 +14,7 @@ class Project:
 
     def __init__(self, root: Path, eval_dirs: list[Path] | None = None):
         self.root = root.resolve()
-        self.eval_dirs = [folder.resolve() for folder in eval_dirs or []]
+        self.eval_dirs = [settle(place) for place in eval_dirs or []]
         self.kept: dict[Any, tuple[Any, Any]] = {}
 
     @property
@@ -39,15 +39,25 @@ class Project:
 
     def keep(self, name: Any, files: list[Path], load: Callable[[], Any]) -> Any:
         """Return what `load` makes of some files, loading anew where one of them changed."""
-        stamps = [stamp(path) for path in files]
-        if name not in self.kept or self.kept[name][0] != stamps:
-            self.kept[name] = (stamps, load())
-        return self.kept[name][1]
+        return self.keep_while(name, [stamp(path) for path in files], load)
+
+    def keep_while(self, name: Any, state: Any, load: Callable[[], Any]) -> Any:
+        """Return what `load` makes, loading anew where `state` is not what it was."""
+        kept = self.kept.get(name)
+        if kept is None or kept[0] != state:
+            kept = self.kept[name] = (state, load())
+        return kept[1]
+
+    def read(self, path: Path, columns: tuple[str, ...] = ()) -> list[dict]:
+        """Return a file's rows in their order; a missing or broken file is a `RowError` with the path from the project's root."""
+        try:
+            return read_rows(path, columns)
+        except RowError as error:
+            raise RowError(str(error).replace(str(path), self.show(path))) from None
 
     def rows(self, path: Path, columns: tuple[str, ...], key: str = "page_id") -> dict[str, dict]:
         """Return a file's rows by `key`; a missing or broken file is a `RowError` with the path from the project's root."""
-        shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path
-        return self.keep(path, [path], lambda: index_rows(read_rows(path, columns), key, str(shown)))
+        return self.keep(path, [path], lambda: index_rows(self.read(path, columns), key, self.show(path)))
 
     def pages(self) -> dict[str, dict]:
         """Return the rows of pages.jsonl by page_id."""
@@ -80,6 +90,11 @@ class Project:
     def show(self, path: Path) -> str:
         """Return a path as a person of this project knows it."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+
+def settle(path: Path) -> Path:
+    """Return a path in full; a file that is a link, as out of a cache of DVC, keeps its name."""
+    return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
 
 
 def stamp(path: Path) -> Stamp:

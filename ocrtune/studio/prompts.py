@@ -37,7 +37,7 @@ def show_tasks(tasks: dict[str, Prompt], locked: set[str], picked: str | None) -
     """Return the list of tasks."""
     rows = "".join(
         f'<button class="row{" picked" if name == picked else ""}" data-pick="{html.escape(name, quote=True)}"><span class="what">'
-        f'<span class="id">{show(name)}{" · 🔒 the model’s own" if name in locked else ""}</span>'
+        f'<span class="id">{show(name)}{" · locked: the model’s own" if name in locked else ""}</span>'
         f'<span class="said">{show(prompt.user) or "(no words: the image alone)"}</span></span></button>' for name, prompt in tasks.items())
     return f'<div class="list tasks">{rows}</div>' if rows else notice("No tasks yet: write one and press add.")
 

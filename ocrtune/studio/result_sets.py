@@ -1,11 +1,7 @@
 """Results to look at: what a reader made of pages, beside the references, with scores.
 
-A file of results is one of
-- predictions as evaluate writes them, `{page_id, text, finish_reason}`: references are those of the splits, scores come
-  from `<reader>.csv` in metrics/evaluate or beside the file;
-- JSON Lines that bring their own reference: `{image, reference or label, prediction}`;
-- a report of an earlier system: `{"samples": [{"image_path", "label", "prediction"}]}`.
-Where no scores are written, they are counted here.
+References are the file's own, else those of the splits. Scores come from `<reader>.csv` in metrics/evaluate or beside the
+file; where there are none, or evaluate counted by other rules than params.yaml sets now, they are counted here.
 """
 
 import csv
@@ -13,16 +9,18 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ocrtune.rows import RowError, read_rows
+from ocrtune.rows import RowError
 from ocrtune.scoring.scores import score_page
 from ocrtune.scoring.scores_csv import SLICE
 from ocrtune.studio.params_file import read_params
 from ocrtune.studio.project import Project
+from ocrtune.studio.result_files import first_of, name_pages, read_result_rows
+from ocrtune.texts.normalizers import find_normalizer
 
 COUNTS = ("substitutions", "insertions", "deletions", "reference_chars", "prediction_chars", "char_matches")
 MOST_SLICES = 60  # distinct values beyond which a column of the scores is no slice but an id
-NORMALIZER = "nfc_ws"
-MOST_BYTES = 1 << 20  # looked through for a key of results: a long reference may stand before the first prediction
+NORMALIZER = "nfc_ws"  # where nothing says otherwise
+DEFAULTS = {"folder": "data/splits", "split": "test", "normalizer": NORMALIZER, "fold": [], "unit": "codepoint"}  # of evaluate
 
 
 @dataclass(frozen=True)
@@ -59,28 +57,17 @@ class Result:
         return 2 * self.counts["char_matches"] / both if both else 1.0
 
 
-def list_files(project: Project) -> dict[str, Path]:
-    """Return the files of results by name: the pipeline's readers, then what lies in the folders given on the command line."""
-    found = {path.stem: path for path in sorted((project.root / "data" / "predictions").glob("*.jsonl"))}
-    for place in project.eval_dirs:
-        files = [place] if place.is_file() else sorted([*place.glob("*.jsonl"), *place.glob("*.json")])
-        found |= {f"{place.name if place.is_dir() else place.parent.name}/{path.name}": path for path in files if holds_results(path)}
-    return found
-
-
-def holds_results(path: Path) -> bool:
-    """Return whether a file looks like results, by its beginning; figures of a reader lie in the same folders."""
-    with path.open("rb") as file:
-        beginning = file.read(MOST_BYTES)
-    return any(name in beginning for name in (b'"prediction"', b'"samples"', b'"finish_reason"'))
-
-
 def load_results(project: Project, path: Path) -> list[Result]:
     """Return a file's results; a broken or missing one is a `RowError`."""
     scores = find_scores(project, path)
-    files = [path, scores, evaluated_file(project), project.pages_folder / "pages.jsonl", project.labels_folder / "labels.jsonl",
-             *(project.splits_folder / f"{name}.jsonl" for name in ("train", "val", "test"))]
-    return project.keep(("results", path), files, lambda: build_results(project, read_result_rows(path), path, read_counts(scores)))
+    files = [path, scores, scores.with_suffix(".json"), *reference_files(project)]
+    return project.keep(("results", path), files, lambda: build_results(project, read_result_rows(project, path), path, scores))
+
+
+def reference_files(project: Project) -> list[Path]:
+    """Return the files that tell what a page is, what it says, and how readings of it are scored."""
+    return [project.params_file, evaluated_file(project), project.pages_folder / "pages.jsonl", project.labels_folder / "labels.jsonl",
+            *(project.splits_folder / f"{name}.jsonl" for name in ("train", "val", "test"))]
 
 
 def find_scores(project: Project, path: Path) -> Path:
@@ -88,20 +75,6 @@ def find_scores(project: Project, path: Path) -> Path:
     if path.parent == project.root / "data" / "predictions":
         return project.root / "metrics" / "evaluate" / f"{path.stem}.csv"
     return path.with_suffix(".csv")
-
-
-def read_result_rows(path: Path) -> list[dict]:
-    """Return the rows of a file in any of the three shapes."""
-    if path.suffix != ".json":
-        return read_rows(path)
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RowError(f"{path.name}: not JSON: {error}") from None
-    rows = value.get("samples") if isinstance(value, dict) else value
-    if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
-        raise RowError(f"{path.name}: no results: expected a list of objects, or an object with `samples`")
-    return rows
 
 
 def read_counts(path: Path) -> dict[str, dict]:
@@ -128,13 +101,34 @@ def find_slices(scores: dict[str, dict]) -> list[str]:
     return [name for name, values in found.items() if len(values) <= MOST_SLICES and not all(is_number(value or "0") for value in values)]
 
 
-def evaluated_file(project: Project) -> Path:
-    """Return the file of the pages that evaluate scores, by params.yaml."""
+def evaluate_params(project: Project) -> dict:
+    """Return section evaluate of params.yaml, as far as results rest on it; its defaults where there is none."""
     try:
         section = read_params(project).get("evaluate") or {}
     except RowError:
         section = {}
-    return project.root / str(section.get("folder", "data/splits")) / f"{section.get('split', 'test')}.jsonl"
+    return {name: section.get(name, default) for name, default in DEFAULTS.items()}
+
+
+def evaluated_file(project: Project) -> Path:
+    """Return the file of the pages that evaluate scores, by params.yaml."""
+    params = evaluate_params(project)
+    return project.root / str(params["folder"]) / f"{params['split']}.jsonl"
+
+
+def find_rules(project: Project) -> tuple[str, str]:
+    """Return how readings are scored by params.yaml: the normalizer's label, and what a character is."""
+    params = evaluate_params(project)
+    return find_normalizer(str(params["normalizer"]), params["fold"] or ()).label, str(params["unit"])
+
+
+def counted_otherwise(path: Path, rules: tuple[str, str]) -> bool:
+    """Return whether evaluate's figures beside a CSV of scores say that it counted by other rules."""
+    try:
+        figures = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return (figures["normalizer"], figures["unit"]) != rules
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def find_examples(project: Project) -> dict[str, dict]:
@@ -146,19 +140,15 @@ def find_examples(project: Project) -> dict[str, dict]:
                        for page_id, row in project.rows(path, ("page_id", "doc_id", "image", "text")).items()}
 
 
-def first_of(row: dict, *names: str) -> str | None:
-    """Return the first text that a row holds under one of these names."""
-    return next((row[name] for name in names if isinstance(row.get(name), str)), None)
-
-
-def build_results(project: Project, rows: list[dict], path: Path, scores: dict[str, dict]) -> list[Result]:
-    """Return a result for each row, with its reference, picture, scores and slices."""
-    examples, labels, columns = find_examples(project), project.labels(), find_slices(scores)
+def build_results(project: Project, rows: list[dict], path: Path, scores_csv: Path | None) -> list[Result]:
+    """Return a result for each row, with its reference, picture, scores and slices; `scores_csv`: None to count anew."""
+    scores = read_counts(scores_csv) if scores_csv else {}
+    examples, labels, columns, rules = find_examples(project), project.labels(), find_slices(scores), find_rules(project)
+    counted = {} if scores_csv and counted_otherwise(scores_csv, rules) else scores
     pages = project.pages() if (project.pages_folder / "pages.jsonl").is_file() else {}
     results = []
-    for number, row in enumerate(rows, 1):
+    for number, (page_id, row) in enumerate(zip(name_pages(rows, path.name), rows, strict=True), 1):
         picture = first_of(row, "image", "image_path", "img_path")
-        page_id = first_of(row, "page_id") or (Path(picture).stem if picture else f"row {number}")
         prediction = first_of(row, "prediction", "text", "ocr_results")
         if prediction is None:
             raise RowError(f"{path.name}:{number}: no result: missing 'text' or 'prediction'")
@@ -172,16 +162,16 @@ def build_results(project: Project, rows: list[dict], path: Path, scores: dict[s
         kinds |= {name: str(value) for name, value in (("split", example.get("split")), ("origin", example.get("origin"))) if value}
         results.append(Result(
             page_id, page.get("doc_id") or example.get("doc_id") or "", image, reference, prediction,
-            count(scored, reference, prediction), finish_reason,
+            count(counted.get(page_id), reference, prediction, rules), finish_reason,
             judge(finish_reason, prediction, reference, labels.get(page_id), scored), kinds))
     return results
 
 
-def count(scored: dict | None, reference: str | None, prediction: str) -> dict[str, int]:
-    """Return the counts of a page as scored, or counted now."""
+def count(scored: dict | None, reference: str | None, prediction: str, rules: tuple[str, str]) -> dict[str, int]:
+    """Return the counts of a page as scored, or counted now by `rules`."""
     if reference is None:
         return {}
-    row = scored or score_page(reference, prediction, NORMALIZER)
+    row = scored or score_page(reference, prediction, *rules)
     return {name: int(row[name]) for name in COUNTS}
 
 

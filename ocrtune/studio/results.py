@@ -1,19 +1,25 @@
 """The page Results: what one reader made of the pages, worst first, with its edits in colour."""
 
 import html
+from collections.abc import Sequence
 from types import SimpleNamespace
 from urllib.parse import quote
 
-from ocrtune.studio.fragments import PICK, cer_pill, figures, notice, page_views, percent, say_errors, text_block, viewer
+from ocrtune.studio.fragments import PICK, cer_pill, figures, notice, page_views, percent, say_errors, text_block
 from ocrtune.studio.marked_edits import mark, show
+from ocrtune.studio.page_address import ask, mark_query, write_query
 from ocrtune.studio.paging import ROWS, lay_out_steps, place, say_place, turn_by
 from ocrtune.studio.params_file import pdf2img_json
 from ocrtune.studio.pictures import THUMB_WIDTH, Gallery
 from ocrtune.studio.project import Project
-from ocrtune.studio.result_sets import Result, list_files, load_results
+from ocrtune.studio.result_files import list_files
+from ocrtune.studio.result_sets import Result, load_results
 from ocrtune.studio.selection import ANY, ORDERS, Query, choose, list_kinds, list_verdicts, name_score, pool
 
 LEGEND = '<mark class="changed">read wrong</mark> <mark class="added">made up</mark> <del class="missing">missing</del>'
+# What is chosen above the list, by its name in the page's address, in the order of the fields.
+CHOICES = {"results": "", "order": ORDERS[0], "search": "", "document": ANY, "verdict": ANY, "slice": ANY, "from": "", "to": ""}
+NOTHING = ("", "", "", 0, None, [])  # beside a message: what the others said was of other results
 NO_RESULTS = "There are no results yet. Run the pipeline (./run dvc repro), or name a folder of results with --eval_dir."
 
 
@@ -63,8 +69,8 @@ def show_counts(result: Result) -> str:
             f'{"".join(f" · {show(name)} {show(value)}" for name, value in result.slices.items())}</p>')
 
 
-def show_detail(project: Project, gallery: Gallery, result: Result) -> str:
-    """Return a page with its pictures, reference and coloured prediction."""
+def show_detail(project: Project, gallery: Gallery, result: Result, query: str) -> str:
+    """Return a page with its pictures, reference and coloured prediction; `query`: its address."""
     page = project.pages().get(result.page_id) if (project.pages_folder / "pages.jsonl").is_file() else None
     if result.reference is None:
         texts = text_block("prediction", show(result.prediction) or "(nothing)", "prediction")
@@ -74,8 +80,8 @@ def show_detail(project: Project, gallery: Gallery, result: Result) -> str:
         texts += text_block("prediction", prediction or "(nothing)", "prediction", LEGEND)
     link = (f'<a class="correct" href="/review?page={quote(result.page_id)}">correct this label</a>'
             if page and result.reference is not None else "")
-    picture, where = page_views(project, gallery, page, result.image, pdf2img_json(project)) if result.image else (viewer(None, ""), "")
-    return (f'<div class="detail"><h3>{show(result.page_id)}{link}</h3>{show_counts(result)}{picture}'
+    picture, where = page_views(project, gallery, page, result.image, pdf2img_json(project))
+    return (f'<div class="detail" {mark_query(query)}><h3>{show(result.page_id)}{link}</h3>{show_counts(result)}{picture}'
             f'<div class="texts">{texts}</div>{where}</div>')
 
 
@@ -88,11 +94,16 @@ def read_bound(text: str) -> float | None:
         raise ValueError(f"CER: {text!r} is no number; write 5 for 5 %, or nothing") from None
 
 
+def settle(chosen: Sequence[str | None]) -> list[str]:
+    """Return what is chosen above the list, to tell whether it is what is shown."""
+    return [value or "" for value in chosen]
+
+
 def lay_out() -> SimpleNamespace:
     """Lay out the page and return its parts."""
     import gradio as gr
 
-    start, picked = gr.State(0), gr.State(None)
+    start, picked, asked = gr.State(0), gr.State(None), gr.State([])
     summary = gr.HTML(elem_id="results-figures")
     with gr.Row():
         name = gr.Dropdown([], label="results", scale=2, elem_id="results-name")
@@ -100,8 +111,8 @@ def lay_out() -> SimpleNamespace:
         document = gr.Dropdown([ANY], value=ANY, label="document", scale=2)
         verdict = gr.Dropdown([ANY], value=ANY, label="verdict", scale=1)
         kind = gr.Dropdown([ANY], value=ANY, label="slice", scale=1)
-        low = gr.Textbox(label="CER from, %", scale=1, min_width=90, placeholder="any")
-        high = gr.Textbox(label="to, %", scale=1, min_width=90, placeholder="any")
+        low = gr.Textbox(label="CER ≥ %", scale=1, min_width=90, placeholder="any", elem_id="results-low")
+        high = gr.Textbox(label="CER ≤ %", scale=1, min_width=90, placeholder="any")
         search = gr.Textbox(label="search (/)", placeholder="in texts and names", scale=2, elem_id="results-search",
                             elem_classes=["key-slash"])
     with gr.Row():
@@ -117,39 +128,55 @@ def make_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
     """Return what happens on the page."""
     import gradio as gr
 
-    @say_errors(6)
+    @say_errors(7, NOTHING)
     def see(*values, turn: int = 0, step: int = 0):
         *chosen, begin, page_id = values
         files = list_files(project)
         if chosen[0] not in files:
-            return notice(NO_RESULTS), "", "", "", 0, None
-        results = load_results(project, files[chosen[0]])
-        found = choose(results, Query(*chosen[1:6], *map(read_bound, chosen[6:])))
+            return notice(NO_RESULTS), *NOTHING
+        results, query = load_results(project, files[chosen[0]]), Query(*chosen[1:6], *map(read_bound, chosen[6:]))
+
+        def find() -> tuple[list[Result], str]:
+            found = choose(results, query)
+            return found, show_figures(results, found)
+
+        found, told = project.keep_while(("results found", chosen[0]), (results, query), find)
         page_id, begin = place([result.page_id for result in found], None if turn else page_id, begin + turn * ROWS, step)
         one = next((result for result in found if result.page_id == page_id), None)
-        shown = show_detail(project, gallery, one) if one else notice("No page fits these filters.")
-        return (shown, show_list(found, gallery, begin, page_id), show_figures(results, found), say_place(begin, len(found)),
-                begin, page_id)
+        address = write_query(dict(zip(CHOICES, chosen, strict=True)) | {"page_id": page_id}, CHOICES)
+        shown = show_detail(project, gallery, one, address) if one else notice("No page fits these filters.")
+        return shown, show_list(found, gallery, begin, page_id), told, say_place(begin, len(found)), begin, page_id, settle(chosen)
 
     def pick(event: gr.EventData, *values):
         return see(*values[:-1], str(event.pick))
 
     def refilter(*values):
-        return see(*values, 0, None)
+        *chosen, asked = values
+        if settle(chosen) == asked:  # a field was filled in from the address
+            return tuple(gr.skip() for _ in range(7))
+        return see(*chosen, 0, None)
 
     def fill(current: str | None, request: gr.Request):
-        files = list_files(project)
+        files, asked = list_files(project), request.query_params
         current = current if current in files else "tuned" if "tuned" in files else next(iter(files), None)
-        return gr.update(choices=list(files), value=current), request.query_params.get("page")
+        name = ask(asked, "results", files, current)
+        choices = [list(files), list(ORDERS), None, *list_choices(name), None, None]
+        values = [asked.get(key, default) if known is None else ask(asked, key, known, default)
+                  for (key, default), known in zip((CHOICES | {"results": name}).items(), choices, strict=True)]
+        fields = [value if known is None else gr.update(choices=known, value=value) for known, value in zip(choices, values, strict=True)]
+        return *fields, asked.get("page_id"), settle(values)
 
-    def fill_filters(current: str | None):
+    def list_choices(name: str | None) -> list[list[str]]:
         files = list_files(project)
         try:
-            results = load_results(project, files[current]) if current in files else []
+            results = load_results(project, files[name]) if name in files else []
         except (ValueError, OSError):
             results = []
         documents = [ANY, *sorted({result.doc_id for result in results if result.doc_id})]
-        return [gr.update(choices=choices, value=ANY) for choices in (documents, list_verdicts(results), list_kinds(results))]
+        return [documents, list_verdicts(results), list_kinds(results)]
+
+    def fill_filters(name: str | None):
+        return [gr.update(choices=choices, value=ANY) for choices in list_choices(name)]
 
     return SimpleNamespace(**locals())
 
@@ -160,13 +187,13 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
 
     part, act = lay_out(), make_acts(project, gallery)
     filters = [part.name, part.order, part.search, part.document, part.verdict, part.kind, part.low, part.high]
-    outputs = [part.detail, part.rows, part.summary, part.told, part.start, part.picked]
+    outputs = [part.detail, part.rows, part.summary, part.told, part.start, part.picked, part.asked]
     everything, choices, quick = [*filters, part.start, part.picked], [part.document, part.verdict, part.kind], {"show_progress": "hidden"}
-    blocks.load(act.fill, part.name, [part.name, part.picked]).then(act.fill_filters, part.name, choices).then(act.see, everything, outputs)
-    part.name.input(act.fill_filters, part.name, choices).then(act.refilter, filters, outputs)
+    blocks.load(act.fill, part.name, [*filters, part.picked, part.asked]).then(act.see, everything, outputs)
+    part.name.input(act.fill_filters, part.name, choices).then(act.refilter, [*filters, part.asked], outputs)
     # A text field's `input` hears keys alone: not what is pasted, dictated or composed by an input method.
     typed = [part.search, part.low, part.high]
-    gr.on([entry.change if entry in typed else entry.input for entry in filters[1:]], act.refilter, filters, outputs,
+    gr.on([entry.change if entry in typed else entry.input for entry in filters[1:]], act.refilter, [*filters, part.asked], outputs,
           trigger_mode="always_last", **quick)
     part.rows.select(act.pick, everything, outputs, **quick)
     for button, options in ((part.before, {"turn": -1}), (part.after, {"turn": 1}), (part.up, {"step": -1}), (part.down, {"step": 1})):

@@ -11,7 +11,7 @@ from ocrtune.studio.marked_edits import mark, show
 from ocrtune.studio.params_file import pdf2img_json
 from ocrtune.studio.pictures import Gallery
 from ocrtune.studio.project import Project
-from ocrtune.studio.result_sets import list_files
+from ocrtune.studio.result_files import list_files
 from ocrtune.studio.review_order import Task, leave_out_checked, list_tasks
 
 ROWS = 40

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ocrtune.rows import RowError
+from ocrtune.store.tracked_rows import cached_file, read_config
 from ocrtune.studio.git_state import GitError, git
 from ocrtune.studio.project import Project
-from ocrtune.studio.result_sets import Result, build_results, list_files, load_results
+from ocrtune.studio.result_files import list_files
+from ocrtune.studio.result_sets import Result, build_results, load_results, reference_files
 
 MOST_COMMITS = 15
 MOST_TITLE = 72
@@ -22,6 +24,12 @@ class Source:
     path: Path
     revision: str | None = None
     md5: str = ""
+
+    def is_here(self, root: Path) -> bool:
+        """Return whether it lies on this machine, as a file or in DVC's cache."""
+        if self.revision is None:
+            return self.path.is_file()
+        return cached_file(root / ".dvc" / read_config(root).get("cache", "dir", fallback="cache"), self.md5).is_file()
 
 
 def list_revisions(root: Path) -> list[tuple[str, str]]:
@@ -86,9 +94,8 @@ def load_source(project: Project, name: str, source: Source) -> list[Result]:
     """Return the results of a source; those of a revision are scored against the references of today."""
     if source.revision is None:
         return load_results(project, source.path)
-    files = [project.splits_folder / "test.jsonl", project.pages_folder / "pages.jsonl"]
-    return project.keep(("revision", source.revision, source.path), files,
-                        lambda: build_results(project, read_revision(project, name, source), source.path, {}))
+    return project.keep(("revision", source.revision, source.path), reference_files(project),
+                        lambda: build_results(project, read_revision(project, name, source), source.path, None))
 
 
 def read_revision(project: Project, name: str, source: Source) -> list[dict]:
@@ -96,13 +103,15 @@ def read_revision(project: Project, name: str, source: Source) -> list[dict]:
     import json
 
     import dvc.api
-    from dvc.exceptions import DvcException
+    from dvc.exceptions import DvcException, PathMissingError
 
     path = source.path.relative_to(project.root).as_posix()
     try:
         text = dvc.api.read(path, repo=str(project.root), rev=source.revision, encoding="utf-8")
         return [json.loads(line) for line in text.splitlines() if line]
     except (DvcException, OSError) as error:
-        raise RowError(f"{name}: not in DVC's cache: {error}; fetch it: dvc fetch --rev {source.revision[:12]} {path}") from None
+        why = "" if isinstance(error, PathMissingError) else f": {error}"
+        raise RowError(f"{name}: its predictions are neither in DVC's cache nor in its remote{why}. Who made them pushes them: "
+                       f"./run dvc push --all-commits {path}; then get them: ./run dvc fetch --all-commits {path}") from None
     except ValueError as error:
         raise RowError(f"{name}: not rows: {error}") from None

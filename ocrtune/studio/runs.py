@@ -40,8 +40,8 @@ def show_runs(runs: list[Run]) -> str:
                         else "<td>–</td><td>–</td>" for name in readers)
         chips = "".join(f'<span class="chip">{show(param)}</span>' for param in run.params)
         rows.append(f"<tr><td>{show(run.title)}</td>{cells}<td>{chips}</td></tr>")
-    return (f'<table class="runs"><thead><tr><th>run</th>{head}<th>parameters unlike today\'s</th></tr></thead>'
-            f'<tbody>{"".join(rows)}</tbody></table>')
+    return (f'<div class="wide"><table class="runs"><thead><tr><th>run</th>{head}<th>parameters unlike today\'s</th></tr></thead>'
+            f'<tbody>{"".join(rows)}</tbody></table></div>')
 
 
 def show_curves(project: Project) -> str:

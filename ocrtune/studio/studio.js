@@ -109,6 +109,24 @@
     requestAnimationFrame(() => requestAnimationFrame(() => delete group.dataset.moving));
   }, true);
 
+  // What is shown stands in the address, and a list shows the row that was picked last, however it was picked.
+  const rows = new WeakMap();
+  let query = null;
+  new MutationObserver(() => {
+    const shown = [...document.querySelectorAll('[data-query]')].find(element => element.offsetParent !== null);
+    if (shown && shown.dataset.query !== query) {
+      query = shown.dataset.query;
+      history.replaceState(history.state, '', location.pathname + query);
+    }
+    document.querySelectorAll('.list').forEach(list => {
+      const row = list.querySelector('.row.picked');
+      if (!row || rows.get(list) === row.dataset.pick || !list.clientHeight) return;
+      rows.set(list, row.dataset.pick);
+      const box = list.getBoundingClientRect(), at = row.getBoundingClientRect();
+      list.scrollTop += Math.min(0, at.top - box.top) + Math.max(0, at.bottom - box.bottom);
+    });
+  }).observe(document, {subtree: true, childList: true, attributes: true, attributeFilter: ['class', 'data-query', 'data-pick']});
+
   // Keys: a letter presses the visible button of its class; in a text field only Escape and Ctrl keys do.
   const seen = element => element.offsetParent !== null;
   const find = name => [...document.querySelectorAll(`.key-${name}`)].find(seen);
