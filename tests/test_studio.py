@@ -7,11 +7,12 @@ The tests share one project and run in their order; each leaves what it changed 
 import json
 import shlex
 import shutil
+from urllib.parse import quote
 
 import yaml
 
 from tests.studio_browser import PATIENCE_MS, address, browser, choose, list_compared, page, project, start, wait_for  # noqa: F401
-from tests.studio_project import ARABIC, ROOT, SCRIPT
+from tests.studio_project import ARABIC, CHINESE, ROOT, SCRIPT
 
 EDITED = "corrected by hand: <b>ﬀ</b> 台北"
 
@@ -35,6 +36,65 @@ def test_results_show_the_worst_page_as_text(page):
         return [0, 2].map(at => { range.setStart(letters, at); range.setEnd(letters, at + 1); return range.getBoundingClientRect().left; });
     }""")
     assert left > right  # the first letter stands to the right of a later one
+
+    page.fill("#results-search textarea, #results-search input", CHINESE[:4])
+    wait_for(page, "#results-detail .prediction", CHINESE)
+    assert page.inner_text("#results-list .row.picked .said") == CHINESE
+    page.wait_for_url(f"**/?results=base&search={quote(CHINESE[:4])}&page_id=*")
+
+
+def test_keys_walk_in_sight_and_back_returns_to_the_row(page):
+    page.goto("/")
+    page.wait_for_selector("#results-detail .detail")
+    choose(page, "#results-name", "base")
+    wait_for(page, "#results-detail", "<script>")
+    rows = page.locator("#results-list .row").evaluate_all("rows => rows.map(row => row.dataset.pick)")
+    for pick in rows[1:20]:
+        page.keyboard.press("j")
+        wait_for(page, "#results-detail h3", pick)
+    page.wait_for_function("""() => {
+        const list = document.querySelector('#results-list .list'), row = list.querySelector('.row.picked');
+        const box = list.getBoundingClientRect(), at = row.getBoundingClientRect();
+        return list.scrollTop > 0 && at.top >= box.top - 1 && at.bottom <= box.bottom + 1;
+    }""")
+    page.wait_for_url(f"**/?results=base&page_id={rows[19]}")
+    page.click("text=correct this label")
+    page.wait_for_url("**/review?page=*")
+    page.go_back()
+    wait_for(page, "#results-detail h3", rows[19])
+    assert page.input_value("#results-name input") == "base"
+    assert page.get_attribute("#results-list .row.picked", "data-pick") == rows[19]
+
+
+def test_an_error_leaves_no_figures_of_what_was_shown_before(page, project):
+    broken = project.folder / "data/predictions/broken.jsonl"
+    broken.write_text("{\n")
+    try:
+        page.goto("/")
+        page.wait_for_selector("#results-list .row")
+        choose(page, "#results-name", "broken")
+        wait_for(page, "#results-detail .notice.bad", "data/predictions/broken.jsonl:1: not JSON")
+        assert [page.inner_text(f"#results-{part}") for part in ("list", "figures")] == ["", ""]
+        page.goto("/compare?reader1=base&reader2=broken")
+        wait_for(page, "#compare-detail .notice.bad", "data/predictions/broken.jsonl:1: not JSON")
+        assert [page.inner_text(f"#compare-{part}") for part in ("list", "figures", "verdict")] == ["", "", ""]
+    finally:
+        broken.unlink()
+
+
+def test_nothing_is_wider_than_a_telephone(page):
+    page.set_viewport_size({"width": 420, "height": 900})
+    for path, shown in (("/", "#results-list .row"), ("/compare", "#compare-list .row"), ("/review", "#review-queue .row"),
+                        ("/runs", "#runs-table table")):
+        page.goto(path)
+        page.wait_for_selector(shown)
+        wide = page.evaluate("""() => [...document.querySelectorAll('.pill, .chip, .figure, .row, .wide, .curve, .notice')]
+            .filter(element => !element.closest('table') && (element.getBoundingClientRect().right > innerWidth
+                || !element.matches('.wide') && element.scrollWidth > element.parentElement.clientWidth))
+            .map(element => element.outerHTML)""")
+        assert wide == [], path
+        pills = page.locator(".pill").evaluate_all("pills => pills.map(pill => pill.getClientRects().length)")
+        assert set(pills) <= {0, 1}, path  # none breaks in two
 
 
 def test_a_picture_is_zoomed_moved_and_made_large(page):
@@ -69,9 +129,15 @@ def test_compare_jumps_to_gains_and_back_in_history(page, project):
     first = page.inner_text("#compare-list .row .gain >> nth=0")
     assert float(first.split()[0]) < -200
     assert page.locator("#compare-detail .columns .text").count() == 2
+    address = page.url
     page.locator("#compare-list .row").first.focus()
     page.keyboard.press("l")
     page.wait_for_function("document.querySelector('#compare-list .row .gain, #compare-list .row .quiet').innerText.includes('±0')")
+    page.goto(f"{address}&order=document+and+page&reader1=tuned&reader2=base".replace("reader1=base&reader2=tuned&", ""))
+    wait_for(page, "#compare-verdict", "base reads worse than tuned")  # of the readers that are chosen, not of the pipeline's
+    assert page.input_value("#compare-order input") == "document and page"
+    picked = page.get_attribute("#compare-list .row.picked", "data-pick")
+    assert f"page_id={picked}" in address
 
 
 def test_review_corrects_by_keys_and_takes_back(page, project):
@@ -205,6 +271,12 @@ def test_commits_and_experiments_stand_side_by_side(page, project):
     assert [name.split("\n")[0] for name in heads] == ["base", "tuned", "base · experiment asked"]
     page.goto("/runs")
     wait_for(page, "#runs-table tr", "experiment asked")
+    cache = project.folder / ".dvc/cache"
+    cache.rename(cache.with_name("away"))
+    try:  # as in a fresh clone
+        assert list_compared(page) == ["base", "tuned", "base · experiment asked (not in DVC's cache)"]
+    finally:
+        cache.with_name("away").rename(cache)
 
 
 def test_only_the_projects_pictures_are_served(page, project):

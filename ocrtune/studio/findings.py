@@ -10,7 +10,7 @@ from ocrtune.studio.marked_edits import show
 from ocrtune.studio.result_sets import Result
 from ocrtune.studio.selection import name_score, pool
 
-MOST_DRAWN = 25_000_000  # documents by draws: about a second; compare.draws bounds it, too
+MOST_DRAWN = 10_000_000  # documents by draws: about half a second; compare.draws bounds it, too
 FEWEST_DRAWS = 1000
 
 
