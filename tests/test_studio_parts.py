@@ -222,7 +222,7 @@ def test_a_score_against_a_teacher_is_never_called_plain_cer(tmp_path):
         assert "<b>tuned reads better than base" in say_verdict(Project(tmp_path)) and f": {words}" in say_verdict(Project(tmp_path))
     (tmp_path / "metrics/compare.json").write_text(json.dumps(found | {"learnt": "train"}))
     known = say_verdict(Project(tmp_path))
-    assert "<b>On train, which the student learnt from: tuned reads better" in known and "notice good" not in known
+    assert "<b>On train, which the student learnt from:</b> <b>tuned reads better" in known and "notice good" not in known
     made = [Result("a", "a", None, "ab", "ab", {}, slices={"origin": origin}) for origin in ("gold", "teacher")]
     assert (name_score(made[:1]), name_score(made)) == ("CER", "CER against labels")
 
