@@ -219,3 +219,38 @@ def test_a_document_that_lies_about_its_pages_is_given_up(tmp_path):
     refused = render(tmp_path / "liar.pdf")
     assert 1 <= len(refused) <= FAILURES_IN_A_ROW + 1
     assert all(isinstance(row, Refusal) for row in refused)
+
+
+def test_pages_that_a_torn_file_promises_are_refused_and_blank_ones_are_not(tmp_path):
+    pdf = pymupdf.open()
+    for number in range(6):
+        page = pdf.new_page(width=300, height=200)
+        for row in range(9) if number != 1 else ():
+            page.insert_text((30, 20 + 20 * row), f"Page {number + 1}, row {row + 1} and some more words", fontsize=11)
+    whole = pdf.tobytes()
+    (tmp_path / "whole.pdf").write_bytes(whole)
+    (tmp_path / "torn.pdf").write_bytes(whole[:whole.index(b"endstream", len(whole) // 2)])
+    (tmp_path / "no-table.pdf").write_bytes(whole[:whole.rindex(b"xref", 0, whole.rindex(b"startxref"))])
+    assert [type(page) for page in render(tmp_path / "whole.pdf", unit="page")] == [PageImage] * 6
+    assert [type(page) for page in render(tmp_path / "no-table.pdf", unit="page")] == [PageImage] * 6  # repaired, and nothing is missing
+    pages = render(tmp_path / "torn.pdf", unit="page")
+    lost = [page for page in pages if isinstance(page, Refusal)]
+    assert len(pages) == 6 and 1 <= len(lost) <= 3
+    assert pages[-len(lost):] == lost
+    assert {page.reason.partition(":")[0] for page in lost} == {"the file is damaged"}
+
+
+def test_a_scan_whose_picture_is_torn_off_is_refused(tmp_path):
+    picture = BytesIO()
+    make_scan(3).save(picture, "JPEG")
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 2/Kids[3 0 R 4 0 R]>>"]
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 200]/Contents 5 0 R/Resources<</XObject<</Im0 %d 0 R>>>>>>"
+    objects += [page % image for image in (6, 7)]
+    objects.append(b"<</Length 30>>\nstream\nq 300 0 0 200 0 0 cm /Im0 Do Q\nendstream")
+    head = b"<</Type/XObject/Subtype/Image/Width 900/Height 1000/ColorSpace/DeviceGray/BitsPerComponent 8/Filter/DCTDecode/Length %d>>"
+    objects += [head % len(picture.getvalue()) + b"\nstream\n" + picture.getvalue() + b"\nendstream"] * 2
+    content = b"%PDF-1.4\n" + b"".join(b"%d 0 obj\n%s\nendobj\n" % (number, text) for number, text in enumerate(objects, 1))
+    (tmp_path / "scan.pdf").write_bytes(content[:content.rindex(b"7 0 obj")])
+    first, second = render(tmp_path / "scan.pdf", unit="page")
+    assert isinstance(first, PageImage)
+    assert second.reason.startswith("the file is damaged")

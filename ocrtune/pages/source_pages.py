@@ -1,6 +1,7 @@
 """Open PDFs and images and give their pages, as pictures of bounded size with the lines of their text layer."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,9 +121,23 @@ def render_page(pdf, number: int, params: Pdf2imgParams) -> SourcePage | Refusal
         image = Image.frombuffer(mode, (pixmap.width, pixmap.height), pixmap.samples, "raw", mode, pixmap.stride, 1)
         step = "text layer can't be read"
         lines = [line for line in read_text_lines(page, zoom) if is_on_page(line, image)]
+        # Asked last: some damage shows, and is repaired, only when a page is drawn.
+        if pdf.is_repaired and pixmap.is_unicolor and not lines and has_lost_content(page):
+            return Refusal(number, "the file is damaged: nothing is left of this page; fetch it again, or save it anew from its source")
     except damages() as error:
         return Refusal(number, f"{step}: {first_line(error)}")
     return SourcePage(number, image.copy(), lines or None)
+
+
+def has_lost_content(page) -> bool:
+    """Say whether a page that shows nothing should: it is gone itself, its contents are, or a picture that they draw.
+
+    MuPDF makes up a blank page for each that a torn file promises and doesn't hold.
+    """
+    pdf = page.parent
+    if page.xref >= pdf.xref_length() or not pdf.xref_get_keys(page.xref):
+        return True
+    return not all(map(pdf.xref_is_stream, page.get_contents())) or re.search(rb"\bDo\b", page.read_contents()) is not None
 
 
 def is_on_page(line: Line, image: Image.Image) -> bool:
