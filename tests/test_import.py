@@ -104,3 +104,27 @@ def test_what_is_no_single_image_is_refused():
     frames[0].save(buffer, "TIFF", save_all=True, append_images=frames[1:])
     with pytest.raises(ValueError, match="several pages: 2 in one image"):
         bring_text(buffer.getvalue(), "Text")
+
+
+def test_gold_that_a_person_saves_meanwhile_stands_once_and_stays(tmp_path):
+    from test_pdf2img import params
+
+    from ocrtune.labels.gold import put_gold, read_gold
+    from ocrtune.labels.imported_gold import add_gold
+
+    gold = tmp_path / "gold.jsonl"
+    for name in "ab":
+        draw_line(tmp_path / f"{name}.png", f"Zeile {name}", 300)
+        (tmp_path / f"{name}.png").write_bytes(bring_text((tmp_path / f"{name}.png").read_bytes(), f"Zeile {name}")[0])
+
+    def files():
+        yield tmp_path / "a.png"
+        yield tmp_path / "b.png"
+        (row,) = [row for row in rows if row["page_id"] == "a"]  # both are made, and somebody saves one of them
+        put_gold(gold, "a", row["sha256"], "checked", None)
+
+    add_gold(tmp_path / "before.jsonl", [tmp_path / "a.png"], params(unit="page"))
+    rows = list(read_gold(tmp_path / "before.jsonl").values())
+    added, refused = add_gold(gold, files(), params(unit="page"))
+    assert (added, [reason for _, reason in refused]) == (1, ["another text of the same image stands there already"])
+    assert sorted(row["text"] for row in read_gold(gold).values()) == ["Zeile b", "checked"]
