@@ -148,6 +148,15 @@ def test_an_image_stands_once(folder):
         "same image: as /in.jsonl:1", "same image: as /in.jsonl:1, which has another text"]
 
 
+def test_two_questions_about_an_image_are_two_examples_of_one_file(folder):
+    asked = [chat(f"<image>{words}", answer=words) for words in ("Read.", "Read.", "Translate.")]
+    write_lines(folder / "in/train.jsonl", asked)
+    write_lines(folder / "in/val.jsonl", asked[2:])  # an image that train has: refused, whatever is asked
+    for form, prompt, expected in (("messages", None, 2), ("deepseek", None, 2), ("image-text", None, 1), ("messages", "OCR", 1)):
+        written, refused = convert(folder / "in", folder / f"out-{form}-{prompt}", form, None, prompt, (folder, folder), False)
+        assert (written, len(refused)) == (expected, 4 - expected)
+
+
 def test_an_array_is_told_from_lines(folder):
     rows = rows_of(folder / "rows.jsonl")
     (folder / "array.json").write_text(json.dumps(rows))

@@ -70,6 +70,7 @@ def convert(source: Path, dest: Path, form: TO, read_as: FROM | None, prompt: st
     from dataclasses import replace
 
     from ocrtune.formats.example_files import detect_format, find_examples
+    from ocrtune.formats.example_formats import CONVERSATIONS
     from ocrtune.formats.example_writers import write_documents, write_file, write_ground_truth
     from ocrtune.readers.prompts import own_tasks
     from ocrtune.rows import check_counts
@@ -78,8 +79,9 @@ def convert(source: Path, dest: Path, form: TO, read_as: FROM | None, prompt: st
     is_many = source.is_dir() and files != [source]
     check_dest(dest, files, form, is_many)
     parts, refused, words = {}, [], prompt or own_tasks("")["ocr"]
+    by_question = form in CONVERSATIONS and prompt is None
     for file in files:
-        found, lost = find_examples(file, read_as or detect_format(file), *folders, seen)
+        found, lost = find_examples(file, read_as or detect_format(file), *folders, seen, by_question)
         parts[file] = [replace(item, example=replace(item.example, prompt=words)) if prompt or item.example.prompt is None else item
                        for item in found]
         refused += lost

@@ -178,13 +178,15 @@ def reading_reader(pages: Path):
     return read_reading
 
 
-def find_examples(path: Path, name: str, pages: Path, folder: Path | None, seen: dict) -> tuple[list[FoundExample], list[Refused]]:
-    """Return the examples whose images are there, each image once, and what was refused.
+def find_examples(
+    path: Path, name: str, pages: Path, folder: Path | None, seen: dict, by_question: bool = False
+) -> tuple[list[FoundExample], list[Refused]]:
+    """Return the examples whose images are there, each image once, or once a question, and what was refused.
 
     Paths are seen from the file's own folder, from `folder`, and from the current one. `seen` grows by the images and is
-    handed from one file to the next: no image may stand in two.
+    handed from one file to the next: no image may stand in two, whatever is asked.
     """
-    found, refused = [], []
+    found, refused, here = [], [], set()
     folders = [path if path.is_dir() else path.parent, *([folder] if folder else []), Path()]
     for where, example in read_examples(path, name, pages):
         try:
@@ -192,10 +194,13 @@ def find_examples(path: Path, name: str, pages: Path, folder: Path | None, seen:
                 raise example
             files = tuple(resolve(image, folders) for image in example.images)
             hashes = tuple(hash_image(file) for file in files)
-            if hashes in seen:
-                first, text = seen[hashes]
+            question = (example.system, example.prompt) if by_question else None
+            known = seen.setdefault(hashes, {})
+            if question in known or (known and hashes not in here):
+                first, text = known.get(question) or next(iter(known.values()))
                 raise ValueError(f"same image: as {first}" + ("" if text == example.text else ", which has another text"))
-            seen[hashes] = (where, example.text)
+            known[question] = (where, example.text)
+            here.add(hashes)
             found.append(FoundExample(where, example, files, hashes))
         except (ValueError, OSError) as error:
             refused.append(Refused(where, str(error)))

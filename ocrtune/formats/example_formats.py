@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 IMAGE = "<image>"
 ROLES = {"<|User|>": "user", "<|Assistant|>": "assistant", "<|System|>": "system"}
 ARRAYS = ("img-ocr",)  # formats whose file is one JSON array
+CONVERSATIONS = ("deepseek", "messages", "trl")  # formats that hold a question: two about one image are two examples
 
 
 @dataclass(frozen=True)
