@@ -42,7 +42,7 @@ def label(pages: Path, gold: Path, labels: Path, metrics: Path) -> None:
     profiles = [TypeAdapter(Reader).validate_python(values["teachers"][name]) for name in names]
     process = [partial(postprocess, getattr(profile, "postprocess", "default")) for profile in profiles]
     checked = {digest: row["text"] for digest, row in read_gold(gold).items()}
-    store, budget = open_store(), Budget(**params.budget.model_dump())
+    store, budget = open_store(), Budget(**params.budget.model_dump(), name="teacher_label.budget")
 
     def opened(profile):
         return spread(open_reader(profile, values["prompts"]), values["executor"], has_model=profile.type == "local")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from ocrtune.reading import Page, Reader, Reading
 from ocrtune.store.segments import reader_digest
-from ocrtune.store.store import Tally
+from ocrtune.store.store import Store, Tally
 
 LOG = "spending.log"  # in the store's folder, outside all that DVC tracks
 LOG_EVERY_S = 60  # what a killed run leaves out of the log at most
@@ -20,9 +21,13 @@ class BudgetError(ValueError):
 
 
 class Budget:
-    """What a run may spend, over all its readers: pages, tokens, cost (in the currency of the prices); None is no limit."""
+    """What a run may spend, over all its readers: pages, tokens, cost (in the currency of the prices); None is no limit.
 
-    def __init__(self, max_pages: int | None = None, max_tokens: int | None = None, max_cost: float | None = None):
+    `name` is what a user knows it by.
+    """
+
+    def __init__(self, max_pages: int | None = None, max_tokens: int | None = None, max_cost: float | None = None, name: str = "budget"):
+        self.name = name
         self.max_pages, self.max_tokens, self.max_cost = max_pages, max_tokens, max_cost
         self.pages, self.tokens, self.cost = 0, 0, 0.0
 
@@ -45,16 +50,19 @@ class Account:
     Where none is known, one page is asked for alone first.
     """
 
-    def __init__(self, budget: Budget, reader: Reader, tally: Tally | None, folder: Path):
-        self.budget, self.reader, self.digest, self.folder = budget, reader, reader_digest(reader.identity), folder
-        self.prices, self.tally = getattr(reader, "prices", None), tally or Tally()
+    def __init__(self, budget: Budget, reader: Reader, store: Store):
+        self.budget, self.reader, self.digest, self.folder = budget, reader, reader_digest(reader.identity), store.folder
+        self.prices, self.tally = getattr(reader, "prices", None), store.tallies.get(self.digest) or Tally()
         # Engines and local models have no such attribute: no token of theirs costs anything.
         self.limits_tokens = hasattr(reader, "prices") and (budget.max_tokens is not None or budget.max_cost is not None)
         if self.limits_tokens and budget.max_cost is not None and self.prices is None:
             raise BudgetError("this reader has no prices: max_cost can't be held; give its profile prices, or set max_tokens")
         self.most = self.tally.most_tokens
         self.attempts, self.max_completion = getattr(reader, "attempts", 1), getattr(reader, "max_completion", None)
-        self.in_flight = self.num_read = self.num_failed = 0
+        self.in_flight: set[str] = set()  # page_ids
+        self.held: Page | None = None  # the next page, for which there was no room
+        self.lock = threading.Lock()  # readers may draw pages in one thread and answer in another
+        self.num_read = self.num_failed = 0
         self.tokens = [0, 0]
         self.cost = 0.0
         self.logged = (0, 0, 0, 0, 0.0)
@@ -78,20 +86,58 @@ class Account:
             return False
         return self.budget.allows(pages, pages * sum(self.worst()), pages * self.price(self.worst()))
 
-    def admit(self, pages: Iterable[Page]) -> Iterator[Page]:
-        """Yield pages as long as the budget has room for them and for all that are in flight."""
-        for page in pages:
-            if not self.has_room(self.in_flight + 1):
-                return
-            self.in_flight += 1
-            yield page
+    def rounds(self, pages: Iterable[Page]) -> Iterator[Iterator[Page]]:
+        """Yield the pages in rounds, each as far as the budget has room for all that are in flight; all of a round are charged
+        before the next. No page is drawn but the one that may come next; where the budget doesn't reach it, it stays `held`.
+        """
+        waiting = iter(pages)
 
-    def charge(self, reading: Reading) -> None:
+        def peek() -> Page | None:
+            if self.held is None:
+                self.held = next(waiting, None)
+            return self.held
+
+        def admit() -> Iterator[Page]:
+            while (page := peek()) is not None:
+                with self.lock:
+                    if not self.has_room(len(self.in_flight) + 1):
+                        return
+                    self.in_flight.add(page.page_id)
+                self.held = None
+                yield page
+
+        while peek() is not None and self.has_room():
+            before = self.num_read
+            yield admit()
+            if self.in_flight or self.num_read == before:
+                missing = sorted(self.in_flight) or [peek().page_id]
+                raise RuntimeError(f"the reader gave nothing for {len(missing)} pages, the first {missing[0]}")
+
+    def shortage(self) -> str:
+        """Return why not one page more may be asked for."""
+        budget, tokens, cost = self.budget, sum(self.worst()), self.price(self.worst())
+        tokens_left = None if budget.max_tokens is None else budget.max_tokens - budget.tokens
+        cost_left = None if budget.max_cost is None else round(budget.max_cost - budget.cost, 6)
+        if budget.allows(1, 0, 0):
+            if cost_left and cost_left < cost:
+                return f"has {cost_left:,g} left, and one page may cost up to {cost:,g}"
+            if tokens_left and tokens_left < tokens:
+                return f"has {tokens_left:,} tokens left, and one page may take up to {tokens:,}"
+        return "is used up"
+
+    def charge(self, page: Page, reading: Reading) -> None:
         """Count a reading that has come; now and then, write to the log."""
+        with self.lock:
+            self.in_flight.discard(page.page_id)
+            self.count(reading)
+        if time.monotonic() - self.logged_at >= LOG_EVERY_S:
+            self.log()
+
+    def count(self, reading: Reading) -> None:
+        """Add a reading to what was spent."""
         if self.limits_tokens and reading.tokens is None and reading.finish_reason != "error":
             raise BudgetError("its server counts no tokens: max_tokens and max_cost can't be held; set max_pages")
         tokens = reading.tokens or (0, 0)
-        self.in_flight -= 1
         self.num_read += 1
         self.num_failed += reading.finish_reason == "error"
         self.most = (max(self.most[0], tokens[0]), max(self.most[1], tokens[1]))
@@ -100,8 +146,6 @@ class Account:
         self.budget.pages += 1
         self.budget.tokens += sum(tokens)
         self.budget.cost += self.price(tokens)
-        if time.monotonic() - self.logged_at >= LOG_EVERY_S:
-            self.log()
 
     def log(self) -> None:
         """Append to the log what was spent since the last entry: a line of JSON."""

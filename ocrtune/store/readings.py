@@ -5,7 +5,6 @@ from typing import Literal
 
 from ocrtune.reading import Page, Reader, Reading
 from ocrtune.store.budget import Account, Budget, BudgetError
-from ocrtune.store.segments import reader_digest
 from ocrtune.store.store import Store, reading_key
 from ocrtune.store.tracked_rows import tracked_readings
 from ocrtune.workspace import main_root
@@ -92,30 +91,24 @@ def ask(reader: Reader, wanted: dict[bytes, Page], readings: Readings, title: st
     from tqdm import tqdm
 
     store = readings.store
-    account = Account(budget, reader, store.tallies.get(reader_digest(reader.identity)), store.folder)
+    account = Account(budget, reader, store)
     if estimate := account.estimate(len(wanted)):
         print(f"  {estimate}", flush=True)
-    left = dict(wanted)
     try:
-        with tqdm(total=len(left), desc=title, unit="page") as progress:
-            while left and account.has_room():
-                account.in_flight, before = 0, len(left)
-                for page, reading in reader.read(account.admit(list(left.values()))):
+        with tqdm(total=len(wanted), desc=title, unit="page") as progress:
+            for admitted in account.rounds(wanted.values()):
+                for page, reading in reader.read(admitted):
                     key = reading_key(page, reader.identity)
                     store.put(key, reading, reader.identity)
-                    account.charge(reading)
+                    account.charge(page, reading)
                     if reading.finish_reason == "error":
                         readings.absent[bytes.fromhex(key)] = reading
-                    left.pop(bytes.fromhex(key), None)
                     progress.update()
-                if account.in_flight > 0 or len(left) == before:
-                    first = next(iter(left.values())).page_id
-                    raise RuntimeError(f"{title}: the reader gave nothing for {max(account.in_flight, 1)} pages, the first {first}")
     finally:
         store.flush()
         account.log()
     print(f"{title}: {account.summary()}", flush=True)
-    if left:
-        worst = f"; one may take up to {sum(account.worst()):,} tokens" if account.limits_tokens else ""
-        raise BudgetError(f"{title}: teacher_label.budget ({budget}) is used up: {len(wanted) - len(left)} of {len(wanted)} pages read, "
-                          f"{len(left)} to go{worst}. What was read is kept: run again for the next pages, or raise the budget")
+    if account.held:
+        again = "What was read is kept: run again for the next pages, or raise the budget" if budget.pages else "Raise the budget"
+        raise BudgetError(f"{title}: {budget.name} ({budget}) {account.shortage()}: {account.num_read} of {len(wanted)} pages read, "
+                          f"{len(wanted) - account.num_read} to go. {again}")
