@@ -72,7 +72,8 @@ def test_a_long_run_writes_to_the_log_on_its_way(tmp_path, monkeypatch):
 @pytest.mark.parametrize("slots", [1, 4, 64])
 def test_the_limit_holds_and_the_next_run_goes_on(tmp_path, budget, first, slots):
     reader = PaidReader(slots)
-    with pytest.raises(BudgetError, match=rf": {first} of 12 pages read, {12 - first} to go. {'What was read is kept' if first else 'Raise'}"):
+    remedy = "What was read is kept" if first else "Raise the budget"
+    with pytest.raises(BudgetError, match=rf": {first} of 12 pages read, {12 - first} to go. {remedy}"):
         read_pages(reader, make_pages(12), Store(tmp_path), "teacher", Budget(**budget))
     assert len(reader.asked) == first
     reader = PaidReader(slots)

@@ -81,7 +81,8 @@ def test_ranges_images_and_rows(infer):
     status, _, _ = infer("a.pdf", reader="text-layer", form="json", start_page=2, save_images=True, dpi=50, output=Path("out"))
     rows = json.loads(Path("out/infer.json").read_text())
     assert status == 0
-    assert rows == [{"document": "a", "page": page, "images": [f"images/a_p{page}.png"], "text": text, "finish_reason": "stop"}
+    assert rows == [{"document": "a", "page": page, "images": [f"images/a_p{page}.png"], "text": text, "finish_reason": "stop",
+                     "verdicts": []}
                     for page, text in ((2, "Two"), (3, "Three"))]  # fmt: skip
     assert Image.open("out/images/a_p2.png").size == (209, 139)
     assert infer("a.pdf", reader="text-layer", form="json", end_page=1)[0] == 0
@@ -93,7 +94,7 @@ def test_training_rows_can_be_learnt_from(infer, project):
     make_book(Path("a.pdf"), ["See <image>"], ["Two"])
     status, _, err = infer("b.pdf", "a.pdf", reader="text-layer", form="jsonl")
     assert status == 1
-    assert "2 images without a whole text are no training rows" in err
+    assert "2 images without a text to learn from are no training rows" in err
     rows = [json.loads(line) for line in Path("output/infer.jsonl").read_text().splitlines()]
     assert [row["messages"][0]["images"] for row in rows] == [["images/a_p2.png"], ["images/b_p1.png"]]
     assert rows[0] == {"messages": [{"role": "<|User|>", "content": "<image>", "images": ["images/a_p2.png"]},
@@ -118,6 +119,15 @@ def test_damage_is_told_and_the_rest_is_read(infer):
     assert [path.name for path in Path("output").iterdir()] == ["good.md"]
 
 
+def test_an_image_that_is_a_page_is_told_by_its_own_name(infer):
+    for number in (1, 2, 10):
+        draw_line(Path(f"in/scan_p{number}.png"), "A")
+    Path("in/scan_p10.png").write_bytes(Path("in/scan_p1.png").read_bytes()[:60])
+    assert infer("in", reader="text-layer")[0] == 1
+    rows = [json.loads(line) for line in Path("output/refused.jsonl").read_text().splitlines()]
+    assert [(row["file"], row["page"]) for row in rows] == [(f"in/scan_p{number}.png", number) for number in (1, 10, 2)]
+
+
 def test_nothing_to_read_is_an_error(infer):
     Path("empty").mkdir()
     status, _, err = infer("empty", reader="text-layer")
@@ -135,6 +145,8 @@ def test_nothing_to_read_is_an_error(infer):
         (("empty",), {"reader": "api", "processing": "x"}, "postprocess 'x': unknown"),
         (("empty",), {"config": Path("absent.yaml")}, "absent.yaml: no such file"),
         (("empty",), {"reader": "api", "output": Path("-"), "form": "json"}, "name a folder for rows and images"),
+        (("empty",), {"reader": "text-layer", "output": Path("a.png")}, "--output a.png: a.png is a file; name a folder"),
+        (("empty",), {"reader": "text-layer", "output": Path("a.png/deep")}, "--output a.png/deep: a.png is a file; name a folder"),
     ):  # fmt: skip
         status, _, err = infer(*sources, **options)
         assert (status, message in err) == (1, True), err

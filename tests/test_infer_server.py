@@ -103,8 +103,73 @@ def test_a_document_is_written_while_the_rest_still_runs(infer, server):
     assert sorted(path.name for path in Path("output").glob("*.md")) == ["a.md", "b.md"]
 
 
-@pytest.mark.parametrize("form", ["md", "json", "jsonl"])
-def test_ctrl_c_leaves_whole_documents_and_a_run_to_go_on_with(project, server, form):
+def draw_pages(*names: str) -> None:
+    """Write an image in `in` for each name, no two of the same bytes; those named blank have no ink."""
+    for number, name in enumerate(names):
+        draw_line(Path(f"in/{name}.png"), "" if name.startswith("blank") else name, 120 + number)
+
+
+def test_bad_answers_are_told_and_not_learnt_from(infer, server, project):
+    project.params["teachers"]["api"] |= {"base_url": server.url}
+    project.params["teachers"]["api"]["request"] |= {"max_retries": 0, "concurrent_requests": 1}
+    project.params["teachers"]["api"]["generation"] |= {"retry_temperatures": []}
+    project.save()
+    draw_pages("a-whole", "b-filtered", "blank-c", "blank-d", "e-empty", "f-looping", "g-refused")
+    refusal = answer(None)
+    refusal["choices"][0] |= {"finish_reason": None}
+    refusal["choices"][0]["message"]["refusal"] = "I can't help with that."
+    answers = [answer("All of it"), answer("Part", "content_filter"), answer("Made up"), answer(""), answer(""),
+               answer("and so " * 50, "length"), refusal]  # fmt: skip
+    server.script = [(200, {}, each) for each in answers]
+    status, _, err = infer("in", reader="api", form="json")
+    found = {row["document"]: (row["finish_reason"], row["verdicts"]) for row in json.loads(Path("output/infer.json").read_text())}
+    assert found == {
+        "a-whole": ("stop", []), "b-filtered": ("content_filter", ["unfinished"]), "blank-c": ("stop", ["blank"]), "blank-d": ("stop", []),
+        "e-empty": ("stop", ["empty"]), "f-looping": ("length", ["unfinished", "loop"]), "g-refused": ("refusal", ["unfinished", "empty"])}
+    assert (status, "7 pages read, 0 refused" in err) == (0, True)
+    assert "look at: in/f-looping.png, page 1: length, loop" in err
+    told = ("5 pages to look at: 2 empty (ink without text)", "1 content_filter", "1 blank (text without ink)",
+            "1 length (cut off at max_tokens)", "1 loop (repeats itself)", "1 refusal")  # fmt: skip
+    assert [text for text in told if text not in err] == []
+    status, _, err = infer("in", reader="api", form="jsonl")
+    assert "6 images without a text to learn from are no training rows" in err
+    (row,) = [json.loads(line) for line in Path("output/infer.jsonl").read_text().splitlines()]
+    assert row["messages"][1]["content"] == "All of it"
+    assert len(server.asked) == 7
+
+
+def test_reading_is_paid_for_within_a_budget(infer, server, project):
+    project.params["teachers"]["api"] |= {"base_url": server.url, "prices": {"prompt_per_million": 2.0, "completion_per_million": 10.0}}
+    project.params["teachers"]["api"]["request"] |= {"concurrent_requests": 2}
+    project.params["teachers"]["api"]["generation"] |= {"retry_temperatures": [], "max_tokens": 100}
+    project.save()
+    make_book(Path("in/a.pdf"), ["One"], ["Two"], ["Three"])
+    make_book(Path("in/b.pdf"), *([f"{number}"] for number in range(20)))
+    server.usual = (200, {}, answer("text", tokens=(1000, 100)))
+    status, _, err = infer("in", reader="api", max_pages=2)
+    assert (status, len(server.asked)) == (1, 2)
+    assert "tokens, cost and time are not known before this reader's first pages" in err
+    assert "infer: 2 read, 0 of them failed; 2,200 tokens, cost 0.0060" in err
+    assert "in/b.pdf: 20 pages not read: the budget (max_pages 2) is used up" in err
+    assert not Path("output/b.md").exists()
+    assert Path("output/a.md").read_text().count("text") == 2
+    assert "<!-- page 3 not read: the budget (max_pages 2) is used up -->" in Path("output/a.md").read_text()
+    (entry,) = map(json.loads, Path(".readings/spending.log").read_text().splitlines())
+    assert (entry["pages"], entry["prompt_tokens"], entry["cost"]) == (2, 2000, 0.006)
+    status, _, err = infer("in", reader="api", max_tokens=15_500, form="json")
+    assert (status, 2 < len(server.asked) < 23) == (1, True)
+    assert "about 25,300 tokens (23,000 prompt, 2,300 completion), cost 0.07" in err
+    assert "tokens left, and one page may take up to" in err
+    status, _, err = infer("in", reader="api", max_cost=10.0)
+    assert (status, len(server.asked)) == (0, 23)
+    assert infer("in", reader="api", max_cost=0.0)[0] == 0  # all is in the store
+    status, _, err = infer("in", reader="api", task="invoice", max_cost=1e-6)
+    assert (status, len(server.asked)) == (1, 23)
+    assert "the budget (max_cost 1e-06) has 1e-06 left, and one page may cost up to" in err
+
+
+@pytest.mark.parametrize(("form", "sent"), [("md", signal.SIGINT), ("json", signal.SIGINT), ("jsonl", signal.SIGTERM)])
+def test_ctrl_c_leaves_whole_documents_and_a_run_to_go_on_with(project, server, tmp_path, form, sent):
     for name in "abc":
         make_book(Path(f"in/{name}.pdf"), [name])
 
@@ -114,18 +179,21 @@ def test_ctrl_c_leaves_whole_documents_and_a_run_to_go_on_with(project, server, 
 
     server.script = [(200, {}, answer("text"))]
     server.usual = (200, {}, hang)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     command = ["-m", "tools.infer", "in", "--base_url", server.url, "--model", "m", "--format", form]
     process = subprocess.Popen([sys.executable, *command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               env=os.environ | {"PYTHONPATH": str(ROOT)},
+                               env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)},
                                # Where the tests run in the background, SIGINT may be ignored, and children would inherit that.
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     done = lambda: [path for path in Path("output").glob("*") if path.is_file()]  # noqa: E731
     while not (done() and len(server.asked) == 3):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     output, _ = process.communicate(timeout=300)
     assert (process.returncode, "Traceback" in output) == (130, False), output
+    assert list(scratch.glob(".ocrtune-*")) == []
     assert "infer: stopped." in output and "infer: 1 documents written" in output
     assert [path.name for path in done()] == [{"md": done()[0].name}.get(form, f"infer.{form}")]
     server.usual = (200, {}, answer("text"))

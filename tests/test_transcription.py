@@ -16,6 +16,7 @@ from ocrtune.pages.plan import plan_pages
 from ocrtune.pages.source_files import find_documents
 from ocrtune.pages.source_pages import FAILURES_IN_A_ROW
 from ocrtune.reading import Page, Reading
+from ocrtune.store.budget import Account, Budget
 from ocrtune.store.store import Store
 
 
@@ -42,7 +43,7 @@ class Counter:
         return page, Reading("", "error", "no paper") if self.failing in page.page_id else Reading(text)
 
 
-def transcribe(tmp_path, paths, reader=None, keep_images=False, **changes) -> tuple[dict, list[dict], list[str]]:
+def transcribe(tmp_path, paths, reader=None, keep_images=False, budget=None, **changes) -> tuple[dict, list[dict], list[str]]:
     """Return {name: transcript}, refused rows, and in which order documents got done; images lie in tmp_path/scratch."""
     settings = params(**changes)
     documents, refused = find_documents([(path, "") for path in paths])
@@ -51,9 +52,11 @@ def transcribe(tmp_path, paths, reader=None, keep_images=False, **changes) -> tu
         planned, lost = plan_pages(documents, settings, workers)
         take = lambda found: done.update({found.document.name: found})  # noqa: E731
         run = Transcription(planned, tmp_path / "scratch", keep_images, take, ticks.append)
-        run.run(reader or Counter(), Store(tmp_path / "store"), workers, settings)
-    assert len(ticks) == sum(transcript.num_pages for transcript in done.values())
-    assert not run.places
+        reader, store = reader or Counter(), Store(tmp_path / "store")
+        run.run(reader, store, workers, settings, Account(budget or Budget(), reader, store))
+    if budget is None:
+        assert len(ticks) == sum(transcript.num_pages for transcript in done.values())
+        assert not run.places
     return done, refused + lost + run.refused, list(done)
 
 
@@ -113,7 +116,9 @@ def test_a_document_is_handed_on_before_the_next_is_drawn_to_its_end(tmp_path):
     with Workers(1) as workers:
         planned, _ = plan_pages(documents, settings, workers)
         take = lambda transcript: seen.append((transcript.document.name, len(reader.asked)))  # noqa: E731
-        Transcription(planned, tmp_path / "scratch", False, take, int).run(reader, Store(tmp_path / "store"), workers, settings)
+        store = Store(tmp_path / "store")
+        run = Transcription(planned, tmp_path / "scratch", False, take, int)
+        run.run(reader, store, workers, settings, Account(Budget(), reader, store))
     assert seen == [("a", 1), ("b", 2), ("c", 3)]  # two pages of the same bytes are read once
 
 
@@ -224,7 +229,8 @@ def test_a_crash_takes_few_pages_with_it(tmp_path):
         planned, _ = plan_pages(documents, settings, workers)
         planned[0] = replace(planned[0], document=replace(planned[0].document, name=Killer("a")))
         run = Transcription(planned, tmp_path / "scratch", False, lambda found: done.update({str(found.document.name): found}), int)
-        run.run(Counter(), Store(tmp_path / "store"), workers, settings)
+        reader, store = Counter(), Store(tmp_path / "store")
+        run.run(reader, store, workers, settings, Account(Budget(), reader, store))
     assert "crashed" in done["a"].pages[1].problem
     assert texts(done["b"]) == ["417x278"]
 

@@ -16,7 +16,6 @@ import typer
 
 CONSOLE = Path("-")
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}]"  # pages a second however slow, and time left
-SHOWN = 20  # refused rows; all of them stand in refused.jsonl
 FREE = "--prompt"  # the name of a task given in words
 
 
@@ -34,6 +33,7 @@ class Job:
     form: str
     keep_images: bool
     executor: str
+    budget: Any
 
     def open_reader(self):
         """Return the reader, here or spread over a cluster."""
@@ -62,86 +62,76 @@ def name_sources(any_kind: list[Path], images: list[Path], pdfs: list[Path]) -> 
     return paths
 
 
-def transcribe(job: Job, documents: list, refused: list[dict], counts: dict[str, int], params, files, folder: Path) -> None:
-    """Read the documents and write each as it gets done; fill `counts`, and `refused` with what could not be read."""
+def check_output(output: Path) -> None:
+    """Raise ValueError where no folder can be made of the output's name."""
+    place = next(path for path in (output, *output.parents, Path()) if path.exists())
+    if output != CONSOLE and not place.is_dir():
+        raise ValueError(f"--output {output}: {place} is a file; name a folder")
+
+
+def transcribe(job: Job, documents: list, outcome, params, files, folder: Path) -> None:
+    """Read the documents, write each as it gets done, and fill `outcome`."""
     from tqdm import tqdm
 
     from ocrtune.infer.transcription import Transcription
     from ocrtune.machines.workers import open_workers
     from ocrtune.pages.plan import plan_pages
-    from ocrtune.pages.source_files import shown
+    from ocrtune.store.budget import Account
     from ocrtune.store.store import open_store
 
     def take(transcript) -> None:
-        for number, page in transcript.ordered():
-            if page.problem:
-                refused.append({"file": shown(transcript.document.sources[0].file), "page": number, "reason": page.problem})
-            counts["cut"] += page.is_cut
-            counts["pages"] += not page.problem
+        outcome.add(transcript, job.postprocessing)
         if not transcript.is_empty:
             files.write(transcript)
-            counts["documents"] += 1
 
-    reader = job.open_reader()
+    reader, store = job.open_reader(), open_store()
+    store.refresh()
+    account = Account(job.budget, reader, store)
     with open_workers(job.executor, params.workers, 2 * len(documents)) as workers:
         planned, lost = plan_pages(documents, params, workers)
-        refused += lost
+        outcome.refused += lost
         num_pages = sum(plan.num_pages for plan in planned)
         print(f"infer: {len(planned)} documents, {num_pages} pages", file=sys.stderr)
+        if params.unit == "page" and (estimate := account.estimate(num_pages)):  # of lines nobody knows yet how many there are
+            print(f"  {estimate}; less for those in the store", file=sys.stderr)
         with tqdm(total=num_pages, desc="infer", unit=" pages", mininterval=1, bar_format=BAR) as progress:
             run = Transcription(planned, folder, job.keep_images, take, progress.update)
             try:
-                run.run(reader, open_store(), workers, params)
+                run.run(reader, store, workers, params, account)
             finally:
-                refused += run.refused
+                outcome.refused += run.refused
                 files.finish()
-
-
-def report(counts: dict[str, int], refused: list[dict], num_left_out: int, output: Path) -> None:
-    """Say what was read and what not, the latter in the output's refused.jsonl, too."""
-    from ocrtune.rows import write_rows
-
-    if output != CONSOLE:
-        (output / "refused.jsonl").unlink(missing_ok=True)
-        if refused:
-            write_rows(output / "refused.jsonl", sorted(refused, key=lambda row: (row["file"], row["page"] or 0)), key=None)
-    for row in refused[:SHOWN]:
-        page = f", page {row['page']}" if row["page"] else ""
-        print(f"  not read: {row['file']}{page}: {row['reason']}", file=sys.stderr)
-    if len(refused) > SHOWN:
-        where = "" if output == CONSOLE else f", see {output / 'refused.jsonl'}"
-        print(f"  and {len(refused) - SHOWN} more{where}", file=sys.stderr)
-    if counts["cut"]:
-        print(f"  {counts['cut']} pages hold a text that was cut off: the reader came to its limit (max_tokens)", file=sys.stderr)
-    if num_left_out:
-        print(f"  {num_left_out} images without a whole text are no training rows", file=sys.stderr)
-    print(f"infer: {counts['documents']} documents written, {counts['pages']} pages read, {len(refused)} refused", file=sys.stderr)
+                outcome.spent = account.summary() if any(account.tokens) else ""
 
 
 def infer(job: Job, params) -> int:
     """Do what is asked for and return the exit status: 1 where anything could not be read."""
+    import signal
     from contextlib import redirect_stdout
     from tempfile import TemporaryDirectory
 
     from ocrtune.infer.files import TranscriptFiles
+    from ocrtune.infer.outcome import Outcome
     from ocrtune.pages.source_files import find_documents
 
     to_console = job.output == CONSOLE
     documents, refused = find_documents(job.paths, None if to_console else job.output)
     files = TranscriptFiles(job.output, job.form, job.postprocessing, job.words, sys.stdout if to_console else None)
-    counts = {"documents": 0, "pages": 0, "cut": 0}
+    outcome = Outcome(refused)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, and leaves nothing behind
     try:
         if documents:
             print(f"infer: reader {job.title}, {params.unit} by {params.unit}", file=sys.stderr)
             shared = Path.cwd() if job.executor == "ray" else None  # this machine's own /tmp is nothing that others see
             with TemporaryDirectory(prefix=".ocrtune-", dir=shared) as scratch, redirect_stdout(sys.stderr):  # to stdout go texts alone
                 folder = job.output / "images" if job.keep_images else Path(scratch)
-                transcribe(job, documents, refused, counts, params, files, folder)
+                transcribe(job, documents, outcome, params, files, folder)
     except KeyboardInterrupt:
         print("\ninfer: stopped. Whole documents are written, what was read is kept: the same command goes on from there", file=sys.stderr)
         return 130
     finally:
-        report(counts, refused, files.num_left_out, job.output)
+        signal.signal(signal.SIGTERM, before)
+        outcome.report(files.num_left_out, None if to_console else job.output)
     return 1 if refused else 0
 
 
@@ -169,6 +159,12 @@ def main(
                                             show_default="pdf2img.dpi: 200")] = None,
     start_page: Annotated[int, typer.Option("--start-page", "--start_page", help="first page, from 1", min=1)] = 1,
     end_page: Annotated[int | None, typer.Option("--end-page", "--end_page", help="last page", show_default="all", min=1)] = None,
+    max_pages: Annotated[int | None, typer.Option("--max-pages", "--max_pages", help="stop when the reader was asked for so many pages, "
+                                                  "or lines where it reads lines; what is in the store is free", min=0)] = None,
+    max_tokens: Annotated[int | None, typer.Option("--max-tokens", "--max_tokens", help="stop before prompts and answers take more "
+                                                   "tokens", min=0)] = None,
+    max_cost: Annotated[float | None, typer.Option("--max-cost", "--max_cost", help="stop before it costs more, in the currency of the "
+                                                   "profile's prices", min=0)] = None,
     config: Annotated[Path, typer.Option(help="file of readers, prompts and settings")] = Path("params.yaml"),
     show_prompts: Annotated[bool, typer.Option("--list-prompts", help="list the tasks and exit")] = False,
 ) -> None:
@@ -177,6 +173,7 @@ def main(
     from ocrtune.params.load import load_section, read_params, report_errors
     from ocrtune.params.pdf2img import Pdf2imgParams
     from ocrtune.readers.postprocess import postprocess
+    from ocrtune.store.budget import Budget
 
     with report_errors():
         values = read_params(config)
@@ -195,9 +192,10 @@ def main(
         output = output or (CONSOLE if image_path else Path("output"))
         if output == CONSOLE and (form != "md" or save_images):
             raise ValueError("--output -: text alone goes to stdout; name a folder for rows and images")
+        check_output(output)
         asked = {"dpi": dpi or settings.dpi, "start_page": start_page, "end_page": end_page, "unit": unit or usual_unit(profile)}
         job = Job(paths, title, profile, users, words.user, processing or profile.postprocess, output, form, save_images or form == "jsonl",
-                  values["executor"])
+                  values["executor"], Budget(max_pages, max_tokens, max_cost))
         raise SystemExit(infer(job, settings.model_copy(update=asked)))
 
 

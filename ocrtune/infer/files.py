@@ -64,15 +64,15 @@ class TranscriptFiles:
         """Return a page's row."""
         images = [self.relative(piece) for piece in page.pieces.pieces if piece.image.exists()]
         row = {"document": name, "page": number, "images": images, "text": page.text(self.postprocessing)}
-        row["finish_reason"] = "error" if page.problem else "length" if page.is_cut else "stop"
+        row |= {"finish_reason": page.finish_reason, "verdicts": page.verdicts(self.postprocessing)}
         return [row | {"problem": page.problem} if page.problem else row]
 
     def describe_examples(self, _name: str, _number: int, page: PageTranscript) -> list[dict]:
-        """Return a training row for each image that was read to its end; an empty answer teaches nothing."""
+        """Return a training row for each image whose reading is beyond reproach: whole, and neither empty, a loop nor made up."""
         rows = []
         for piece in page.pieces.pieces:
             text = page.piece_text(piece, self.postprocessing)
-            if text.strip() and page.readings[piece.page_id][1].finish_reason == "stop" and IMAGE not in text:
+            if text.strip() and not page.judge_piece(piece, self.postprocessing) and IMAGE not in text:
                 rows.append(chat_row(Example((self.relative(piece),), text, self.prompt)))
         self.num_left_out += len(page.pieces.pieces) - len(rows)
         return rows

@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass, field
 
+from ocrtune.labels.measures import measure_text
+from ocrtune.labels.verdicts import NO_TEXT, judge
 from ocrtune.pages.pieces import PagePieces, Piece
 from ocrtune.pages.source_files import Document
 from ocrtune.pages.text import join_lines
+from ocrtune.params.teacher_label import TeacherLabelParams
 from ocrtune.readers.postprocess import postprocess
 from ocrtune.reading import Reading
+
+VERDICTS = TeacherLabelParams(refuse=[])
 
 
 @dataclass
@@ -21,15 +26,16 @@ class PageTranscript:
         return len(self.readings) == len(self.pieces.pieces)
 
     @property
-    def is_cut(self) -> bool:
-        """Say whether the reader came to its limit before the end of the page, or of a line."""
-        return any(reading.finish_reason == "length" for _, reading in self.readings.values())
+    def finish_reason(self) -> str:
+        """Return how the reading of the page ended: `stop` where that of each piece did, or else as the worst of them."""
+        reasons = {reading.finish_reason for _, reading in self.readings.values()} - {"stop"}
+        return next((reason for reason in (*NO_TEXT, *sorted(reasons)) if reason in reasons), "error" if self.pieces.reason else "stop")
 
     @property
     def problem(self) -> str:
         """Return what of the page could not be read, and why; empty where all was."""
         readings = [reading for _, reading in self.readings.values()]
-        failed = [reading for reading in readings if reading.finish_reason in ("error", "none")]
+        failed = [reading for reading in readings if reading.finish_reason in NO_TEXT]
         if self.pieces.reason or not failed:
             return self.pieces.reason
         why = "no text layer" if failed[0].finish_reason == "none" else failed[0].problem or "the reader failed"
@@ -38,6 +44,21 @@ class PageTranscript:
     def piece_text(self, piece: Piece, postprocessing: str) -> str:
         """Return what a piece says."""
         return postprocess(postprocessing, self.readings[piece.page_id][1].text)
+
+    def judge_piece(self, piece: Piece, postprocessing: str) -> list[str]:
+        """Return the verdicts on what a piece says, in the words of `teacher_label`; no text is right where there is no ink."""
+        text = self.piece_text(piece, postprocessing)
+        found = judge(self.readings[piece.page_id][1], text, measure_text(text, (), None, None), None if piece.has_ink else 0.0, VERDICTS)
+        return found if piece.has_ink else [verdict for verdict in found if verdict != "empty"]
+
+    def verdicts(self, postprocessing: str) -> list[str]:
+        """Return the verdicts on the pieces of the page, each once."""
+        return list(dict.fromkeys(verdict for piece in self.pieces.pieces for verdict in self.judge_piece(piece, postprocessing)))
+
+    def warnings(self, postprocessing: str) -> list[str]:
+        """Return what a person should look at: readings that did not end by themselves, by how they ended, and verdicts."""
+        ends = sorted({reading.finish_reason for _, reading in self.readings.values()} - {"stop", *NO_TEXT})
+        return ends + [verdict for verdict in self.verdicts(postprocessing) if verdict not in ("unfinished", *NO_TEXT)]
 
     def text(self, postprocessing: str) -> str:
         """Return what the page says."""

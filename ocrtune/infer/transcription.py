@@ -4,6 +4,7 @@ Pages are drawn through the reader rather than collected first: rendering keeps 
 documents take no more room than a few.
 """
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,14 +17,17 @@ from ocrtune.pages.source_files import shown
 from ocrtune.pages.source_pages import FAILURES_IN_A_ROW
 from ocrtune.params.pdf2img import Pdf2imgParams
 from ocrtune.reading import Page, Reader, Reading
+from ocrtune.store.budget import Account, BudgetError
 from ocrtune.store.store import Store, reading_key
 
 
-def read_each(reader: Reader, pages: Iterable[Page], store: Store, receive: Callable[[Page, str, Reading], None]) -> None:
+def read_each(
+    reader: Reader, pages: Iterable[Page], store: Store, account: Account, receive: Callable[[Page, str, Reading], None]
+) -> None:
     """Hand each page's reading to `receive` as soon as it is there, asking the reader only for those not in the store.
 
     Pages are drawn as the reader draws them, in whatever thread; `receive` is called by one thread at a time. Images of the
-    same bytes that are under way together are read once.
+    same bytes that are under way together are read once. A budget that doesn't reach all pages is a `BudgetError`.
     """
     flying: dict[str, list[Page]] = {}
     lock = threading.Lock()
@@ -39,16 +43,19 @@ def read_each(reader: Reader, pages: Iterable[Page], store: Store, receive: Call
             return found is None and len(flying[key]) == 1
 
     try:
-        for page, reading in reader.read(filter(is_new, pages)):
-            key = reading_key(page, reader.identity)
-            with lock:
-                store.put(key, reading, reader.identity)
-                for twin in flying.pop(key):
-                    receive(twin, key, reading)
+        for admitted in account.rounds(filter(is_new, pages)):
+            for page, reading in reader.read(admitted):
+                key = reading_key(page, reader.identity)
+                with lock:
+                    store.put(key, reading, reader.identity)
+                    for twin in flying.pop(key):
+                        receive(twin, key, reading)
+                account.charge(page, reading)
     finally:
         store.flush()
-    if flying:
-        raise RuntimeError(f"the reader gave nothing for {len(flying)} pages, the first {next(iter(flying.values()))[0].page_id}")
+        account.log()
+    if account.held:
+        raise BudgetError(f"the budget ({account.budget}) {account.shortage()}")
 
 
 class Transcription:
@@ -68,9 +75,33 @@ class Transcription:
         self.refused: list[dict] = []
         self.lock = threading.RLock()  # readers may draw pages in one thread and answer in another
 
-    def run(self, reader: Reader, store: Store, workers: Workers, params: Pdf2imgParams) -> None:
-        """Read all pages."""
-        read_each(reader, self.draw_pages(workers, params), store, self.receive)
+    def run(self, reader: Reader, store: Store, workers: Workers, params: Pdf2imgParams, account: Account) -> None:
+        """Read all pages, or as many as the account allows."""
+        try:
+            read_each(reader, self.draw_pages(workers, params), store, account, self.receive)
+        except BudgetError as error:
+            self.leave_off(str(error))
+
+    def leave_off(self, why: str) -> None:
+        """Hand on the documents of which anything was read, with the reason at what is missing; the others are refused."""
+        for plan in self.planned:
+            transcript = self.transcripts.pop(plan.document.name, None)
+            if transcript is None:
+                continue
+            pages = transcript.pages
+            is_begun = any(page.readings for page in pages.values())
+            for piece in (piece for page in pages.values() if not page.is_whole for piece in page.pieces.pieces):
+                if not (self.keep_images and is_begun):
+                    piece.image.unlink()
+            if not is_begun:
+                file = shown(plan.document.sources[0].file)
+                self.refused.append({"file": file, "page": None, "reason": f"{transcript.num_pages} pages not read: {why}"})
+                continue
+            numbers = (number for stretch in plan.stretches for number in stretch.numbers)
+            for number in itertools.islice(numbers, transcript.num_pages):
+                page = pages.setdefault(number, PageTranscript(PagePieces(number, reason=why)))
+                page.readings = {piece.page_id: ("", Reading("", "unread", why)) for piece in page.pieces.pieces} | page.readings
+            self.take(transcript)
 
     def draw_jobs(self, params: Pdf2imgParams) -> Iterator[tuple]:
         """Yield the arguments of `render_pieces`, document by document; what is left of one given up is passed over."""

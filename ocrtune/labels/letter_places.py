@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ocrtune.machines.spreading import ReadBatch, cut_batches
-from ocrtune.pages.ink import find_blots, mark_ink
+from ocrtune.pages.ink import MIN_INK, find_blots, mark_ink, shrink, small_size
 from ocrtune.reading import Page, Reading
 
-MAX_PIXELS = 640_000  # a page is looked at in this size; a letter of 8 pt is then still 4 px high
-MIN_INK = 6  # px of a blot; smaller ones are specks
 PAGES_A_BATCH = 16
 LOWEST, HIGHEST = 0.25, 6.0  # of the letters' height; what is lower or higher is a dot, a rule, a frame, a picture
 
@@ -43,12 +41,10 @@ def load_small(path: Path) -> np.ndarray:
     from PIL import Image
 
     with Image.open(io.BytesIO(path.read_bytes())) as image:
-        scale = (MAX_PIXELS / (image.width * image.height)) ** 0.5
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        if scale < 1:
+        size = small_size(image.size)
+        if size != image.size:
             image.draft("L", size)  # a JPEG can be decoded small
-        gray = image.convert("L")
-        return np.asarray(gray.resize(size, Image.Resampling.BOX) if scale < 1 else gray)
+        return shrink(image, size)
 
 
 class PlaceCounter:

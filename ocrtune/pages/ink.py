@@ -7,6 +7,8 @@ from PIL import Image
 
 TILE = 24  # px; paper tone is measured a tile at a time
 PAPER_PERCENTILE = 80
+MAX_PIXELS = 640_000  # a page is looked at in this size; a letter of 8 pt is then still 4 px high
+MIN_INK = 6  # px of a blot in this size; smaller ones are specks
 MIN_CONTRAST = 40  # gray levels between paper and ink; less is an empty page
 
 
@@ -44,6 +46,26 @@ def mark_ink(gray: np.ndarray) -> np.ndarray:
     flat = flatten_paper(gray)
     threshold, contrast = choose_threshold(flat)
     return flat < threshold if contrast >= MIN_CONTRAST else np.zeros(gray.shape, bool)
+
+
+def small_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the width and height in which a page is looked at; its own where it is small."""
+    scale = (MAX_PIXELS / (size[0] * size[1])) ** 0.5
+    return (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))) if scale < 1 else size
+
+
+def shrink(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """Return an image as gray levels in that size."""
+    gray = image.convert("L")
+    return np.asarray(gray if gray.size == size else gray.resize(size, Image.Resampling.BOX))
+
+
+def has_ink(image: Image.Image) -> bool:
+    """Say whether anything but specks stands on a page."""
+    gray = shrink(image, small_size(image.size))
+    if int(gray.max()) - int(gray.min()) < MIN_CONTRAST:
+        return False
+    return bool((find_blots(mark_ink(gray)).ink >= MIN_INK).any())
 
 
 @dataclass

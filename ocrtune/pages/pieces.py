@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ocrtune.pages.images import PageImage, cut_blocks, cut_lines, is_picture
-from ocrtune.pages.ink import choose_threshold
+from ocrtune.pages.ink import choose_threshold, has_ink
 from ocrtune.pages.line_finding import SidewaysError, find_lines
 from ocrtune.pages.lines import Line, outline
 from ocrtune.pages.rows import encode_image, name_page
@@ -29,13 +29,17 @@ ROOM = 3.0  # line heights; a lower image with one line shows that line alone
 
 @dataclass(frozen=True)
 class Piece:
-    """An image to be read; `place` is where its line stands on the page, None for a whole page."""
+    """An image to be read; `place` is where its line stands on the page, None for a whole page.
+
+    Without ink (`has_ink` False) there is nothing on it that a text could be of.
+    """
 
     page_id: str
     image: Path
     sha256: str
     text_layer: str | None
     place: Place | None
+    has_ink: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def write_image(page_id: str, image: PageImage, place: Place | None, folder: Pat
     file = folder / f"{page_id}.{params.format}"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
-    return Piece(page_id, file, hashlib.sha256(content).hexdigest(), image.text_layer, place)
+    return Piece(page_id, file, hashlib.sha256(content).hexdigest(), image.text_layer, place, has_ink(image.image))
 
 
 def cut_page(number: int, page: SourcePage, is_image: bool, params: Pdf2imgParams) -> Iterator[tuple[PageImage, Place | None]]:

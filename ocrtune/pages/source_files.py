@@ -37,6 +37,10 @@ class Document:
     name: str
     sources: tuple[Source, ...]
 
+    def file_of(self, page: int) -> Path:
+        """Return the file that holds a page."""
+        return next((source.file for source in self.sources if source.page == page), self.sources[0].file)
+
 
 def shown(path: Path) -> str:
     """Return a path as it may be printed: bytes that are no UTF-8 become U+FFFD."""
