@@ -6,11 +6,13 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import fsspec
 import pytest
+from conftest import ROOT
 from typer.testing import CliRunner
 
 from ocrtune.reading import Reading
@@ -263,3 +265,13 @@ def test_a_shared_store_is_pruned_where_it_is_shared(monkeypatch):
     assert [path.parent.parent.name for path in segments()] == ["shared"]
     monkeypatch.setattr("ocrtune.store.store.main_root", lambda: Path("elsewhere"))
     assert held(range(6)) == [3, 4, 5]
+
+
+def test_list_ends_quietly_where_nobody_listens():
+    fill(range(3))
+    nobody, ours = os.pipe()
+    os.close(nobody)
+    done = subprocess.run([sys.executable, "-m", "tools.store", "list"], stdout=ours, stderr=subprocess.PIPE, text=True,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)})
+    os.close(ours)
+    assert (done.returncode, done.stderr) == (1, "")

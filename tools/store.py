@@ -7,6 +7,8 @@
 The store is `.readings`, or where OCRTUNE_STORE says. Any of these may be killed and run again, and run beside the pipeline.
 """
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -174,7 +176,12 @@ def do(body, *arguments) -> None:
     from ocrtune.params.load import report_errors
 
     with report_errors():
-        body(*arguments)
+        try:
+            body(*arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read our output, as `head` does, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(1) from None
 
 
 @app.callback()
