@@ -49,14 +49,14 @@ def open_evaluated(name: str, model: Path, params):
     return spread(open_reader(profile, values["prompts"]), values["executor"], has_model=isinstance(profile, Local)), profile
 
 
-def read_and_score(title: str, reader, profile, pages: list, rows: list[dict], rules):
+def read_and_score(title: str, reader, profile, pages: list, rows: list[dict], rules, budget):
     """Return the scores of all rows, a row of scores each, and the predictions, by page_id; `pages` in the rows' order."""
     from ocrtune.evaluation.reader_scores import ReaderScores
     from ocrtune.readers.postprocess import postprocess
     from ocrtune.store.readings import read_pages
     from ocrtune.store.store import open_store
 
-    readings = read_pages(reader, pages, open_store(), title)
+    readings = read_pages(reader, pages, open_store(), title, budget)
     scores, scored, predictions = ReaderScores(rules), [], {}
     for row in rows:
         key, reading = readings[row["page_id"]]  # a page the reader failed on has an empty text: it counts in full
@@ -77,6 +77,7 @@ def evaluate(name: str, model: Path, inputs: Inputs, outputs: Outputs) -> None:
     from ocrtune.scoring.evaluated_pages import read_canary, read_evaluated
     from ocrtune.scoring.scores_csv import write_scores_csv
     from ocrtune.scoring.summaries import name_rate
+    from ocrtune.store.budget import Budget
     from ocrtune.texts.normalizers import find_normalizer
 
     params = load_section("evaluate", EvaluateParams)
@@ -84,11 +85,13 @@ def evaluate(name: str, model: Path, inputs: Inputs, outputs: Outputs) -> None:
     rules = Rules(find_normalizer(params.normalizer, params.fold).label, params.unit, params.structure)
     rows, pages = read_evaluated(inputs.splits / f"{params.split}.jsonl", inputs.pages, inputs.documents, params.slices, params.top_k)
     clean, clean_pages = read_canary(inputs.canary)
+    budget = Budget(**params.budget.model_dump(), name="evaluate.budget")
 
-    totals, scored, texts = read_and_score(name, reader, profile, pages, rows, rules)
+    totals, scored, texts = read_and_score(name, reader, profile, pages, rows, rules, budget)
     write_rows(outputs.predictions, texts.values())
     write_scores_csv(outputs.scores, scored)
-    remembered, _, kept = read_and_score(f"{name} on clean print", reader, profile, clean_pages, clean, rules._replace(has_structure=False))
+    remembered, _, kept = read_and_score(f"{name} on clean print", reader, profile, clean_pages, clean, rules._replace(has_structure=False),
+                                         budget)
     write_rows(outputs.clean, kept.values())
     applied = getattr(profile, "postprocess", "default")
     figures = {"reader": name, "split": params.split, "top_k": params.top_k, "postprocess": f"{applied}@{VERSIONS[applied]}",

@@ -199,6 +199,13 @@ def test_structure_is_compared_on_request(corpus):
     assert (figures["num_tables"], figures["teds_structure"], figures["reading_order"]) == (4, 1, 0) and figures["teds"] == round(5 / 6, 6)
 
 
+def test_a_budget_stops_in_good_order_and_the_next_run_goes_on(corpus, capsys):
+    corpus.params["evaluate"]["budget"] = {"max_pages": 3, "max_tokens": None, "max_cost": None}
+    corpus.save()
+    assert "x: evaluate.budget (max_pages 3) is used up: 3 of 4 pages read, 1 to go. What was read is kept" in fails(capsys)
+    assert evaluate()["num_pages"] == 4  # one page, and the two lines of clean print
+
+
 def test_an_unknown_reader_is_named(corpus, capsys):
     with pytest.raises(SystemExit):
         main("y", Path("params.yaml"), *FOLDERS, *OUTS)

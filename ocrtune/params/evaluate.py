@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ocrtune.params.budget import BudgetParams
 from ocrtune.params.load import Section
 from ocrtune.params.teachers import Api, Local, RapidOcr, Service, Tesseract, TextLayer
 
@@ -33,6 +34,7 @@ class EvaluateParams(Section):
     structure: bool = Field(default=False, description="compare tables and the order of blocks too: for pages in Markdown")
     slices: list[str] = Field(default=[], description="columns of the rows, of pages.jsonl or documents.jsonl; source: host or folder")
     confusions: int = Field(default=20, description="how many of the most frequent confusions the metrics hold", ge=0, le=1000)
+    budget: BudgetParams = Field(default=BudgetParams(), description="of each reader's run; shapes no score, and DVC doesn't follow it")
     readers: dict[Annotated[str, Field(pattern=r"^[\w-]+$")], EvaluatedReader]  # a name stands in files, commands and the report
 
 

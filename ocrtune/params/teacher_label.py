@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from ocrtune.params.budget import BudgetParams
 from ocrtune.params.load import Section
 
 Verdict = Literal["unfinished", "empty", "blank", "loop", "short", "long", "sparse", "dense", "script", "text_layer", "second_teacher"]
@@ -18,14 +19,6 @@ def check_script(name: str) -> str:
     except regex.error:
         raise ValueError("no Unicode script; write Latin, Cyrillic, Greek, Han, Arabic ...") from None
     return name
-
-
-class BudgetParams(Section):
-    """What one run may spend, over all its readers; null: no limit."""
-
-    max_pages: int | None = Field(default=None, ge=0)
-    max_tokens: int | None = Field(default=None, ge=0, description="of prompts and answers")
-    max_cost: float | None = Field(default=None, ge=0, description="in the currency of the teacher's prices")
 
 
 class TeacherLabelParams(Section):
