@@ -56,14 +56,20 @@ def test_an_image_alone_over_the_limit_is_refused_even_if_texts_may_be_cut(proce
     assert fit.refused[0]["page_id"] == "l1"
 
 
-def test_a_torn_image_and_an_image_token_in_a_text_are_refused_by_row(processor, rows, tmp_path):
+def test_a_torn_image_and_a_text_that_can_be_spelt_by_control_alone_are_refused_by_row(processor, rows, tmp_path):
     whole = (tmp_path / "1.png").read_bytes()
     (tmp_path / "1.png").write_bytes(whole[: len(whole) // 2])  # opens, but its pixels end
-    rows[1]["text"] = f"a {processor.image_token} b"
+    rows[1]["text"] = f"а {processor.image_token} б"  # letters that this student does not know: the text would not come back
     fit = fit_examples(rows, tmp_path, processor, "", 1000, "fail")
     assert [row["page_id"] for row in fit.kept] == ["l3"]
-    assert {row["page_id"] for row in fit.refused} == {"l1", "l2"}
-    assert all(row["reason"] for row in fit.refused)
+    assert {row["page_id"]: row["reason"].split(",")[0].split(":")[0] for row in fit.refused} == {
+        "l1": "not an image that opens", "l2": "its text holds <|image|>"}
+
+
+def test_texts_longer_than_the_student_may_write_are_told(processor, rows, tmp_path):
+    fit = fit_examples(rows, tmp_path, processor, "", 1000, "fail")
+    assert fit.warn_of_cut_answers(9) == ""
+    assert fit.warn_of_cut_answers(5).startswith("2 of 3 texts, of up to 9 tokens, are longer than max_new_tokens (5)")
 
 
 def test_the_limit_is_the_models(built_student):

@@ -113,6 +113,8 @@ def check_lengths(base: Path, profile: StudentProfile, rows: list[dict], images:
                        f"{len(fit.refused)} of {len(rows)} examples can't be learnt, the first {worst['page_id']}: {worst['reason']}",
                        f"in params.yaml: {'a larger train.max_length, ' if limit < held else ''}train.too_long: shorten, a smaller "
                        "pdf2img.dpi, or pdf2img.unit: line")
+    if warning := fit.warn_of_cut_answers(profile.max_new_tokens):
+        return Finding("note", "lengths", warning, "a larger max_new_tokens in the student's profile")
     return Finding("fine", "lengths", fit.report(limit))
 
 

@@ -1,12 +1,13 @@
 """Look at every example before the first step: does its image open, and does it fit the model?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from ocrtune.models.vlm import encode_pages, open_image
+from ocrtune.training.answer_tokens import AnswerTokenizer
 
 THREADS = 8  # decoding releases the interpreter's lock
 
@@ -26,6 +27,14 @@ class Fit:
         prompts, answers = ([size(row) for row in self.kept] for size in (lambda row: row["prompt_tokens"], lambda row: len(row["tokens"])))
         return (f"{min(prompts)} to {max(prompts)} tokens of image and prompt, {min(answers)} to {max(answers)} of text; "
                 f"longest {max(map(example_length, self.kept))} of {limit}; {self.num_cut} cut short, {len(self.refused)} refused")
+
+    def warn_of_cut_answers(self, max_new_tokens: int) -> str:
+        """Return a line that says how many texts are longer than what the student may write; empty where none is."""
+        longer = [len(row["tokens"]) for row in self.kept if len(row["tokens"]) > max_new_tokens]
+        if not longer:
+            return ""
+        return (f"{len(longer)} of {len(self.kept)} texts, of up to {max(longer)} tokens, are longer than max_new_tokens "
+                f"({max_new_tokens}) lets the student write: readings of them will end early, and score so; raise it")
 
 
 def example_length(row: dict) -> int:
@@ -57,18 +66,17 @@ def text_limit(model) -> int:
     return int(model.config.get_text_config().max_position_embeddings)
 
 
-def fit_examples(rows: Sequence[dict], images: Path, processor, prompt: str, limit: int, too_long: str) -> Fit:
-    """Sort out what can't be learnt from: images that don't open, texts that hold an image token, examples over `limit` tokens.
+def fit_examples(
+    rows: Sequence[dict], images: Path, processor, prompt: str, limit: int, too_long: str, ends: Iterable[int] = (),
+) -> Fit:
+    """Sort out what can't be learnt from: images that don't open, texts that can't be told from control, examples over `limit` tokens.
 
     `too_long` says what becomes of the latter: `refuse`, `shorten` (the text, never the image, and its
-    end is not taught) or `fail`. A `ValueError` where it is `fail` and one is too long.
+    end is not taught) or `fail`. A `ValueError` where it is `fail` and one is too long. `ends` are the tokens that end an answer.
     """
     from tqdm import tqdm
 
-    tokenizer, prompt_length = processor.tokenizer, prompt_lengths(processor, prompt)
-    image_token = getattr(processor, "image_token_id", None)
-    if image_token is None:
-        image_token = tokenizer.convert_tokens_to_ids(getattr(processor, "image_token", "<image>"))
+    encode, prompt_length = AnswerTokenizer(processor, ends), prompt_lengths(processor, prompt)
     fit = Fit([], [])
     with ThreadPoolExecutor(THREADS) as pool:
         sizes = list(tqdm(pool.map(image_size, [images / row["image"] for row in rows]), total=len(rows), desc="examples",
@@ -77,12 +85,14 @@ def fit_examples(rows: Sequence[dict], images: Path, processor, prompt: str, lim
         if isinstance(size, str):
             fit.refused.append({"page_id": row["page_id"], "reason": size.removeprefix(f"{images / row['image']}: ")})
             continue
-        tokens = tokenizer(row["text"], add_special_tokens=False)["input_ids"]
+        try:
+            tokens = encode(row["text"])
+        except ValueError as error:
+            fit.refused.append({"page_id": row["page_id"], "reason": str(error)})
+            continue
         example = {**row, "tokens": tokens, "prompt_tokens": prompt_length(size), "whole": True}
         room = limit - example["prompt_tokens"] - 1
-        if image_token in tokens:
-            fit.refused.append({"page_id": row["page_id"], "reason": "its text holds the model's image token"})
-        elif len(tokens) <= room:
+        if len(tokens) <= room:
             fit.kept.append(example)
         elif too_long == "shorten" and room > 0:
             fit.kept.append({**example, "tokens": tokens[:room], "whole": False})

@@ -160,9 +160,12 @@ def read_examples(
 ) -> dict[str, Fit]:
     """Return what can be learnt of the splits; the length budget is printed, an empty train split is a `ValueError`."""
     limit = min(params.max_length or text_limit(model), text_limit(model))
-    fits = {name: fit_examples(part, images, processor, profile.prompt, limit, params.too_long) for name, part in rows.items()}
+    fits = {name: fit_examples(part, images, processor, profile.prompt, limit, params.too_long, end_tokens(model))
+            for name, part in rows.items()}
     for name, fit in fits.items():
         print(f"{name}: {fit.report(limit)}", flush=True)
+        if warning := fit.warn_of_cut_answers(profile.max_new_tokens):
+            print(f"{name}: {warning}", flush=True)
     if not fits["train"].kept:
         raise ValueError(f"no example is left to train on, the first for: {fits['train'].refused[0]['reason']}")
     return fits
