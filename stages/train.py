@@ -55,9 +55,11 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     from ocrtune.params.train import TrainParams
     from ocrtune.rows import check_counts, read_rows, write_json, write_rows
     from ocrtune.serving.vllm import note_on_serving
-    from ocrtune.training.finetuning import checkpoint_folder, finetune, record_training
+    from ocrtune.training.checkpoints import checkpoint_folder
+    from ocrtune.training.finetuning import finetune, record_training
     from ocrtune.training.launching import is_first
     from ocrtune.training.saving import clear_when_full
+    from ocrtune.training.trainer import check_settings
     from ocrtune.training.unsloth_backend import import_unsloth
 
     pages, splits, rehearsal = folders
@@ -65,6 +67,7 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     params = load_section("train", TrainParams)
     student = values["student"]
     profile = load_section(f"students.{student}", StudentProfile)
+    check_settings(profile, params)
     if params.backend == "unsloth":
         import_unsloth()
     columns = ("page_id", "image", "text")

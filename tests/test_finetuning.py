@@ -16,9 +16,11 @@ from ocrtune.models.vlm import generate_texts, load_model, load_processor, open_
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import EarlyStopping, LoraParams, TrainParams
 from ocrtune.rows import write_json
-from ocrtune.training.finetuning import checkpoint_folder, finetune, last_checkpoint
+from ocrtune.training.checkpoints import checkpoint_folder, last_checkpoint
+from ocrtune.training.finetuning import finetune
 from ocrtune.training.lora_targets import find_towers
 from ocrtune.training.selection import generated_cer
+from ocrtune.training.trainer import check_settings
 
 PROFILE = StudentProfile(prompts={"ocr": ""}, max_new_tokens=12)
 TEXTS = ["ab 12", "cat", "dog 7", "Zug", "fee", "Hut 3", "nie", "17 ok"]
@@ -167,6 +169,52 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(train, rows, bui
     curves = read_curves(folder / "killed/log")
     assert curves.pop("eval_loss.tsv") == [["step", "eval_loss"], ["2", "42.0"]]
     assert curves == read_curves(folder / "whole/log")
+
+
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"])
+def test_a_torn_checkpoint_is_told_and_an_earlier_one_taken(train, tmp_path, capfd, file):
+    train("whole", **SHORT)
+    train("torn", **SHORT | {"max_steps": 4})
+    torn = tmp_path / "torn/checkpoints/checkpoint-4" / file
+    torn.write_bytes(torn.read_bytes()[:-200])
+    capfd.readouterr()
+    train("torn", **SHORT)
+    told = capfd.readouterr().out
+    assert f"checkpoint-4: {file} is missing or torn: removed; an earlier checkpoint is used" in told
+    assert "goes on from step 2" in told
+    assert (tmp_path / "torn/checkpoints/checkpoint-6").is_dir()
+
+
+def test_a_training_that_goes_astray_ends_at_once(train, tmp_path):
+    kept = tmp_path / "run/checkpoints"
+    with pytest.raises(ValueError, match=rf"step \d: loss is nan: training went astray and ends here; .*; checkpoints stay in {kept}"):
+        train("run", **SHORT | {"save_steps": 1, "logging_steps": 50, "warmup_steps": 0, "learning_rate": 1e30, "max_grad_norm": 1e30})
+    weights = load_file(Path(last_checkpoint(kept)) / "adapter_model.safetensors")
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
+def test_gradients_that_are_no_numbers_never_reach_the_weights(train, tmp_path, monkeypatch):
+    from accelerate import Accelerator
+
+    norms = iter([1.0, float("nan")])
+    monkeypatch.setattr(Accelerator, "clip_grad_norm_", lambda *_: torch.tensor(next(norms)))
+    with pytest.raises(ValueError, match="step 2: grad_norm is nan: training went astray"):
+        train("run", **SHORT | {"save_steps": 1})
+    assert last_checkpoint(tmp_path / "run/checkpoints").endswith("checkpoint-1")
+
+
+def test_what_can_not_be_trained_is_told_before_a_model_is_loaded(monkeypatch):
+    with pytest.raises(ValueError, match=r"train\.method full: a student whose dtype is float16 can't be trained whole"):
+        check_settings(PROFILE.model_copy(update={"dtype": "float16"}), PARAMS.model_copy(update={"method": "full"}))
+    monkeypatch.setattr("ocrtune.training.trainer.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"train\.wandb: wandb is not installed; run `./run uv pip install wandb`"):
+        check_settings(PROFILE, PARAMS.model_copy(update={"wandb": True}))
+
+
+def test_without_validation_pages_the_last_step_is_kept_and_that_is_told(train, rows, tmp_path, capfd):
+    rows["val"] = []
+    train("run", **SHORT, early_stopping=EarlyStopping())
+    assert "early_stopping: no page of val to read: the last step's weights are kept" in capfd.readouterr().out
 
 
 def test_a_checkpoint_that_a_kill_left_unfinished_is_passed_over(tmp_path):

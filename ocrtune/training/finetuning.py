@@ -1,28 +1,20 @@
 """Fine-tune a student on labelled pages with TRL's trainer; go on from the last checkpoint when killed."""
 
 import copy
-import hashlib
 import json
-import shutil
 from pathlib import Path
 
 from ocrtune.models.vlm import end_tokens, load_model, load_processor
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
+from ocrtune.training.checkpoints import last_checkpoint
 from ocrtune.training.collator import AnswerCollator
 from ocrtune.training.examples import Fit, example_length, fit_examples, text_limit
 from ocrtune.training.launching import is_first, is_sharded
 from ocrtune.training.lora_targets import lora_targets, parameter_targets, train_weights_of
-from ocrtune.training.saving import clear_when_full
 from ocrtune.training.selection import agree, build_selection, spread
-from ocrtune.training.unsloth_backend import adapt_with_unsloth, leave_unsloth, load_for_unsloth, precision
-from ocrtune.workspace import main_root
-
-
-def checkpoint_folder(*inputs: object) -> Path:
-    """Return where checkpoints of a training with these inputs lie: outside DVC's outs, under the main workspace's root."""
-    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
-    return main_root() / ".checkpoints" / digest
+from ocrtune.training.trainer import build_trainer_class, training_arguments
+from ocrtune.training.unsloth_backend import adapt_with_unsloth, leave_unsloth, load_for_unsloth
 
 
 def record_training(params: TrainParams, num_examples: int, num_clean: int, log: Path) -> dict:
@@ -35,32 +27,6 @@ def record_training(params: TrainParams, num_examples: int, num_clean: int, log:
             "examples_a_step": params.per_device_batch_size * params.gradient_accumulation_steps * params.launch.processes,
             "learning_rate": params.learning_rate, "schedule": params.schedule, "seed": params.seed,
             **{name: figures[name] for name in ("best_val_cer", "best_step") if name in figures}}
-
-
-def build_trainer_class(on_unsloth: bool = False):
-    """Return TRL's SFTTrainer with the loss of transformers' own Trainer, and that Trainer itself for Unsloth, which rewrites TRL's.
-
-    TRL computes it with a fused kernel that wants a GPU (1.15) or moves with TRL's version; the plain
-    cross-entropy over completion tokens is the same number everywhere.
-    """
-    from transformers import Trainer
-    from trl import SFTTrainer
-
-    class AnswerTrainer(Trainer if on_unsloth else SFTTrainer):
-        def _send_telemetry(self):
-            """Tell TRL's makers nothing: we ask nobody unbidden. Its thread looks up a host, and so reads the environment, which
-            accelerate empties and refills at that moment: a training died of it (segmentation fault in getenv)."""
-
-        def _save_checkpoint(self, model, trial):
-            with clear_when_full(f"{self.args.output_dir}: step {self.state.global_step}",
-                                 "make room and run the same again: it goes on from the last whole checkpoint"):
-                super()._save_checkpoint(model, trial)
-
-        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-            inputs["use_cache"] = False
-            return Trainer.compute_loss(self, model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)
-
-    return AnswerTrainer
 
 
 def build_logger(folder: Path):
@@ -112,47 +78,6 @@ def build_progress():
             self.bar.close()
 
     return StepProgress()
-
-
-def training_arguments(folder: Path, profile: StudentProfile, params: TrainParams, evaluate: bool):
-    """Return the trainer's settings for these params."""
-    import torch
-    from transformers import TrainingArguments
-    from trl import SFTConfig
-
-    common = dict(
-        output_dir=str(folder), seed=params.seed, data_seed=params.seed,
-        num_train_epochs=params.epochs or 1, max_steps=params.max_steps or -1,
-        per_device_train_batch_size=params.per_device_batch_size, per_device_eval_batch_size=params.per_device_batch_size,
-        gradient_accumulation_steps=params.gradient_accumulation_steps,
-        learning_rate=params.learning_rate, lr_scheduler_type=params.schedule, warmup_steps=params.warmup_steps,
-        weight_decay=params.weight_decay, max_grad_norm=params.max_grad_norm,
-        train_sampling_strategy="group_by_length", length_column_name="length",
-        logging_steps=params.logging_steps, save_steps=params.save_steps, save_total_limit=2,
-        eval_strategy="steps" if evaluate else "no", eval_steps=params.eval_steps,
-        use_cpu=not torch.cuda.is_available(), report_to=["wandb"] if params.wandb else [], disable_tqdm=True, remove_unused_columns=False,
-    )
-    if params.backend == "unsloth":  # gradient checkpointing is in its model
-        return TrainingArguments(**common, **precision(profile, params))
-    return SFTConfig(**common, bf16=False, gradient_checkpointing=params.gradient_checkpointing,
-                     dataset_kwargs={"skip_prepare_dataset": True}, max_length=None)
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """Return the newest whole checkpoint; one that a kill left unfinished is removed."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    while found and not is_whole(found[-1]):
-        shutil.rmtree(found.pop())
-    return str(found[-1]) if found else None
-
-
-def is_whole(checkpoint: Path) -> bool:
-    """Return whether the trainer's state, the last file that a checkpoint gets, is there to its end."""
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_bytes())
-    except (FileNotFoundError, ValueError):
-        return False
-    return True
 
 
 def read_examples(
@@ -214,7 +139,9 @@ def finetune(
     if params.early_stopping and is_sharded():
         raise ValueError("train.early_stopping: no process holds the whole model that validation pages are read with; set it to null, "
                          "and eval_steps to see losses instead")
-    if params.early_stopping and fits["val"].kept:
+    if params.early_stopping and not fits["val"].kept:
+        print("early_stopping: no page of val to read: the last step's weights are kept", flush=True)
+    elif params.early_stopping:
         sample = spread(fits["val"].kept, params.early_stopping.num_pages)
         callbacks.append(build_selection(params.early_stopping, processor, profile, sample, images, checkpoints))
     trainer = build_trainer_class(on_unsloth)(
@@ -227,7 +154,7 @@ def finetune(
         callback.trainer = trainer
     trainer.remove_callback(PrinterCallback)
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
-    print(f"training {trainable:,} of {sum(weight.numel() for weight in model.parameters()):,} parameters", flush=True)
+    print(f"training {trainable:,} of {model.num_parameters():,} parameters", flush=True)
     print(f"checkpoints: {checkpoints}", flush=True)
     checkpoint = agree(last_checkpoint(checkpoints) if is_first() else None)
     if checkpoint:
