@@ -11,10 +11,9 @@ import typer
 
 def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: Path, report: Path) -> None:
     """Write the merged model and the gate's figures; a `ValueError` where the gate does not open."""
-    import json
     import shutil
 
-    from ocrtune.models.contract import CONTRACT
+    from ocrtune.models.contract import CONTRACT, read_contract
     from ocrtune.models.vlm import weights_digest
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.merge import MergeParams
@@ -26,32 +25,33 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
 
     params = load_section("merge", MergeParams)
     profile = load_section(f"students.{read_params()['student']}", StudentProfile)
-    contract = json.loads((adapter / CONTRACT).read_text())
-    if contract["base_sha256"] != weights_digest(base):
+    contract = read_contract(adapter, "train")
+    if contract.get("base_sha256") != weights_digest(base):
         raise ValueError(f"{adapter}: trained on another base than {base}; run train again")
     columns = ("page_id", "image", "text")
-    rows = read_rows(splits / "val.jsonl", columns) or read_rows(splits / "train.jsonl", columns)
-    rows = rows[: params.num_pages]
+    learnt = {name: read_rows(splits / f"{name}.jsonl", columns) for name in ("train", "val")}
     known = {row["page_id"] for row in read_rows(pages / "pages.jsonl", ("page_id",))}
-    strangers = [row["page_id"] for row in rows if row["page_id"] not in known]
+    strangers = [row["page_id"] for rows in learnt.values() for row in rows if row["page_id"] not in known]
     if strangers:
         raise ValueError(f"{splits}: {strangers[0]} is no page of {pages}; run split again")
-    figures = merge(base, adapter, profile, rows, splits, merged, contract.get("load_in_4bit", False))
-    shutil.copy(adapter / CONTRACT, merged / CONTRACT)
-    learnt = {name: read_rows(splits / f"{name}.jsonl", columns) for name in ("train", "val")}
+    merged.mkdir(parents=True, exist_ok=True)
+    shutil.copy(adapter / CONTRACT, merged / CONTRACT)  # before the model is read back: it is held to it
+    figures = merge(base, adapter, profile, [learnt["val"], learnt["train"]], splits, merged, params.num_pages,
+                    contract.get("load_in_4bit", False))
     write_card(merged / "README.md", base, adapter, contract, learnt, figures, serve_command(served_name(merged), profile, str(merged)))
     write_compose(merged / COMPOSE, served_name(merged), profile)
     write_json(report, figures)
-    print(f"merge: {figures['changed_tensors']} of {figures['targeted_tensors'] or 'all'} targeted tensors changed; on {len(rows)} pages "
-          f"{figures['equal_texts']} equal texts, logits within {figures['logit_difference']:.1e}")
+    print(f"merge: {figures['changed_tensors']} of {figures['targeted_tensors'] or 'all'} targeted tensors changed; "
+          f"on {figures['num_pages']} pages {figures['equal_texts']} equal texts, logits within {figures['logit_difference']:.1e}")
     if "four_bit" in figures:
         cost = figures["four_bit"]
         print(f"  trained in 4 bits, merged without: CER {cost['cer_in_4bit']:.2%} there, {cost['cer_merged']:.2%} merged; "
               f"{cost['equal_texts']} equal texts, logits within {cost['logit_difference']:.1e}")
     bound = getattr(params.tolerance, profile.dtype)
-    faults = [fault for fault, holds in (
-        (f"logits differ by {figures['logit_difference']:.1e}, allowed is {bound.logits:.1e}", figures["logit_difference"] > bound.logits),
-        (f"texts differ by {figures['text_difference']:.2%}, allowed is {bound.texts:.2%}", figures["text_difference"] > bound.texts),
+    logits, texts = figures["logit_difference"], figures["text_difference"]
+    faults = [fault for fault, holds in (  # `not <=`: what is no number (NaN) fails, too
+        (f"logits differ by {logits:.1e}, allowed is {bound.logits:.1e}", not logits <= bound.logits),
+        (f"texts differ by {texts:.2%}, allowed is {bound.texts:.2%}", not texts <= bound.texts),
         ("no tensor changed", not figures["changed_tensors"]),
         (f"tensors changed that were no targets: {', '.join(figures['stray_tensors'][:3])}", figures["stray_tensors"]),
         (f"settings are not the base's: {', '.join(figures['altered_settings'])}", figures["altered_settings"]),

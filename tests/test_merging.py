@@ -1,6 +1,7 @@
 """The merge gate opens for a merged model that reads as its adapter does, and for no other."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from ocrtune.models.vlm import end_tokens, generate_texts, load_model, load_processor, open_image
 from ocrtune.params.students import StudentProfile
-from ocrtune.rows import write_rows
-from ocrtune.training.merging import altered_settings, changed_tensors, load_trained, stray_tensors
+from ocrtune.rows import read_rows, write_rows
+from ocrtune.training.merging import load_trained
 from stages.merge import main as merge
 from stages.train import main as train
 
@@ -195,36 +196,66 @@ def test_a_tensor_that_was_no_target_fails(project_folder, capsys, monkeypatch):
     assert "tensors changed that were no targets: model.language_model.norm.weight" in fails(capsys)
 
 
-def test_a_path_is_known_by_its_end_and_settings_by_their_value(tmp_path):
-    targets = ["model.language_model.layers.0.mlp.up_proj.weight"]
-    assert stray_tensors(["language_model.model.layers.0.mlp.up_proj.weight"], targets) == []
-    assert stray_tensors(["model.language_model.layers.1.mlp.up_proj.weight"], targets)
-    for name, ends in (("base", 1), ("merged", 2)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text('{"architectures": ["A"]}')
-        (tmp_path / name / "generation_config.json").write_text(f'{{"eos_token_id": {ends}}}')
-    assert altered_settings(tmp_path / "base", tmp_path / "merged") == ["generation_config.json: eos_token_id"]
-    (tmp_path / "merged/generation_config.json").unlink()
-    assert altered_settings(tmp_path / "base", tmp_path / "merged") == ["generation_config.json: eos_token_id"]
+@pytest.mark.parametrize("damage", [
+    lambda tensors: tensors["model.language_model.norm.weight"].fill_(float("nan")),
+    lambda tensors: next(iter(tensors.values())).fill_(torch.inf),
+])
+def test_a_merged_model_whose_numbers_are_none_fails(project_folder, capsys, monkeypatch, damage):
+    from transformers import LightOnOcrForConditionalGeneration as Model
+
+    save = Model.save_pretrained
+
+    def save_damaged(model, folder, **options):
+        save(model, folder, **options)
+        change_tensors(folder / "model.safetensors", damage)
+
+    monkeypatch.setattr(Model, "save_pretrained", save_damaged)
+    assert "models/merged: float32 can't hold the weights" in fails(capsys)
+
+
+def test_a_figure_that_is_no_number_does_not_pass(project_folder, capsys, monkeypatch):
+    monkeypatch.setattr("ocrtune.training.merging.logit_difference", lambda *_: float("nan"))
+    assert "logits differ by nan, allowed is 1.0e-04" in fails(capsys)
+
+
+def test_trained_weights_that_are_no_numbers_fail(project_folder, capsys):
+    change_tensors(Path("models/full/model.safetensors"), lambda tensors: tensors["model.language_model.norm.weight"].fill_(float("nan")))
+    assert "models/full: its training went astray: train again with a lower train.learning_rate: its logits are no" in fails(
+        capsys, Path("models/full"))
+    change_tensors(ADAPTER / "adapter_model.safetensors", swap_first(lambda tensors, name, tensor: tensor.fill_(float("nan"))))
+    assert "holds what is no number (NaN or infinite): its training went astray; train again" in fails(capsys)
+
+
+@pytest.mark.parametrize(("damage", "message"), [
+    (lambda: os.truncate(ADAPTER / "adapter_model.safetensors", 1000), "its head is torn; run the train stage again"),
+    (lambda: (ADAPTER / "adapter_model.safetensors").unlink(), "adapter_model.safetensors is not there; run the train stage again"),
+    (lambda: os.truncate(ADAPTER / "inference.json", 100), "models/adapter/inference.json: damaged; run the train stage again"),
+    (lambda: (ADAPTER / "inference.json").unlink(), "models/adapter/inference.json: not there; run the train stage again"),
+])
+def test_a_damaged_adapter_is_one_error(project_folder, capsys, damage, message):
+    damage()
+    assert message in fails(capsys)
+
+
+def test_pages_that_train_refused_are_passed_over(project_folder, capsys):
+    rows = read_rows(SPLITS / "val.jsonl")
+    image = SPLITS / rows[0]["image"]
+    image.write_bytes(image.read_bytes()[:60])
+    rows[1]["text"] = "a <|image|> \N{SNOWMAN}"  # no tokens of this student spell it
+    write_rows(SPLITS / "val.jsonl", rows)
+    merge(BASE, ADAPTER, PAGES, SPLITS, MERGED, REPORT)
+    assert json.loads(REPORT.read_text())["num_pages"] == 1
+    write_rows(SPLITS / "val.jsonl", rows[:2])
+    merge(BASE, ADAPTER, PAGES, SPLITS, MERGED, REPORT)
+    assert json.loads(REPORT.read_text())["num_pages"] == 3  # those of train that open
+    write_rows(SPLITS / "train.jsonl", rows[:1])
+    write_rows(SPLITS / "val.jsonl", [])
+    assert "no labelled page is left to compare readings on: not an image that opens" in fails(capsys)
 
 
 def test_pages_of_other_splits_fail(project_folder, capsys):
     write_rows(PAGES / "pages.jsonl", [{"page_id": "other"}])
     assert "doc_p1 is no page of data/pages; run split again" in fails(capsys)
-
-
-def test_changed_tensors_are_named_beyond_rounding_and_names_must_agree(tmp_path):
-    weights = {"a": torch.randn(4, 4), "b": torch.randn(4)}
-    base = {key: value.half() for key, value in weights.items()}
-    same = {key: value.float() for key, value in base.items()}
-    renamed = {"a": same["a"], "c": same["b"]}
-    for name, tensors in {"base": base, "same": same, "one": same | {"a": same["a"] + 0.01}, "renamed": renamed}.items():
-        (tmp_path / name).mkdir()
-        save_file(tensors, tmp_path / name / "model.safetensors")
-    assert changed_tensors(tmp_path / "base", tmp_path / "same") == []
-    assert changed_tensors(tmp_path / "base", tmp_path / "one") == ["a"]
-    with pytest.raises(ValueError, match="tensors differ in name from the base's: b, c"):
-        changed_tensors(tmp_path / "base", tmp_path / "renamed")
 
 
 def test_the_trained_model_is_read_in_full_precision(project_folder):

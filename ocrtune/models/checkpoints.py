@@ -39,8 +39,8 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def check_whole(path: Path) -> None:
-    """Raise a `ValueError` where a safetensors file does not end where its header says."""
+def check_whole(path: Path, advice: str = "fetch it again") -> None:
+    """Raise a `ValueError` where a safetensors file does not end where its header says; `advice` is what to do then."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -49,10 +49,10 @@ def check_whole(path: Path) -> None:
         tensors = json.loads(header)
         ends = [tensor["data_offsets"][1] for name, tensor in tensors.items() if name != "__metadata__"]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f"{path}: not a safetensors file, or its head is torn; fetch it again") from None
+        raise ValueError(f"{path}: not a safetensors file, or its head is torn; {advice}") from None
     expected = 8 + length + max(ends, default=0)
     if size != expected:
-        raise ValueError(f"{path}: {size:,} bytes where its head announces {expected:,}: torn or damaged; fetch it again")
+        raise ValueError(f"{path}: {size:,} bytes where its head announces {expected:,}: torn or damaged; {advice}")
 
 
 def check_code(folder: Path, known: bool, trusted: bool) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ocrtune.models.checkpoints import check_code, check_loaded, check_whole, read_config, weight_files
+from ocrtune.models.contract import check_template
 from ocrtune.models.downloads import check_commit
 from ocrtune.models.gpu_locks import claim_gpu
 from ocrtune.models.packed_attention import use_packed_attention
@@ -134,7 +135,10 @@ def token_id(folder: Path, token: str) -> int:
 
 
 def load_processor(folder: Path, profile: StudentProfile):
-    """Return the processor in `folder` with the profile's geometry; it knows the token that stands for the picture."""
+    """Return the processor in `folder` with the profile's geometry; it knows the token that stands for the picture.
+
+    One of another model, or with another chat template than the model was trained with, is a `ValueError`.
+    """
     family = find_family(folder)
     if profile.trust_remote_code and family is None:
         from transformers import AutoProcessor
@@ -146,6 +150,7 @@ def load_processor(folder: Path, profile: StudentProfile):
     if expected is not None and expected not in processor.image_token_ids:
         raise ValueError(f"{folder}/tokenizer.json: token {expected}, which stands for the picture in config.json, is not its "
                          f"{processor.image_token}; is this the tokenizer of another model?")
+    check_template(folder, processor)
     return processor
 
 

@@ -4,7 +4,7 @@ import json
 import shlex
 from pathlib import Path
 
-from ocrtune.models.contract import CONTRACT
+from ocrtune.models.contract import CONTRACT, read_contract
 from ocrtune.models.vlm import weights_digest
 from ocrtune.params.students import StudentProfile
 from ocrtune.rows import write_text
@@ -18,10 +18,9 @@ def served_name(folder: Path) -> str:
 
     Who asks a server knows the model by this name and keeps readings under it: what one training read must not pass for the next one's.
     """
-    contract = folder / CONTRACT
-    if not contract.is_file():
+    if not (folder / CONTRACT).is_file():
         return folder.resolve().name
-    return f"{json.loads(contract.read_bytes())['student']}-{weights_digest(folder)[:8]}"
+    return f"{read_contract(folder, 'merge').get('student')}-{weights_digest(folder)[:8]}"
 
 
 def serve_command(name: str, profile: StudentProfile, model: str) -> str:

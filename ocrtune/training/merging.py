@@ -1,7 +1,7 @@
 """Put an adapter into its base, and prove that nothing was lost on the way."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from ocrtune.models.adapters import is_adapter, load_adapted
@@ -9,6 +9,7 @@ from ocrtune.models.vlm import end_tokens, generate_texts, load_model, load_proc
 from ocrtune.params.students import StudentProfile
 from ocrtune.scoring.edits import count_edits
 from ocrtune.training.collator import AnswerCollator
+from ocrtune.training.examples import fit_examples, text_limit
 from ocrtune.training.saving import clear_when_full
 
 
@@ -52,6 +53,32 @@ def cost_of_four_bits(
             "logit_difference": logit_difference(logits, merged[0]), "cer_in_4bit": cer(texts), "cer_merged": cer(merged[1])}
 
 
+def check_logits(logits: Sequence, what: str) -> None:
+    """Raise a `ValueError` where logits are no numbers."""
+    if not all(some.isfinite().all() for some in logits):
+        raise ValueError(f"{what}: its logits are no numbers (NaN or infinite)")
+
+
+def readable_rows(splits: Iterable[Sequence[dict]], images: Path, model, processor, profile: StudentProfile, wanted: int) -> list[dict]:
+    """Return up to `wanted` rows, with their tokens, of the first split that has any which train would not refuse.
+
+    None in all of them is a `ValueError`.
+    """
+    first_reason = "the splits are empty"
+    for rows in splits:
+        kept: list[dict] = []
+        for start in range(0, len(rows), wanted):
+            fit = fit_examples(rows[start : start + wanted], images, processor, profile.prompt, text_limit(model), "refuse",
+                               end_tokens(model))
+            kept += fit.kept
+            first_reason = fit.refused[0]["reason"] if fit.refused else first_reason
+            if len(kept) >= wanted:
+                break
+        if kept:
+            return kept[:wanted]
+    raise ValueError(f"no labelled page is left to compare readings on: {first_reason}")
+
+
 def logit_difference(before: list, after: list) -> float:
     """Return the largest difference, relative to the largest logit."""
     return float(max((mine - other).abs().max() for mine, other in zip(before, after, strict=True))
@@ -68,11 +95,12 @@ def targeted_weights(model) -> list[str]:
 
 
 def merge(
-    base: Path, adapter: Path, profile: StudentProfile, rows: Sequence[dict], images: Path, merged: Path, in_4bit: bool = False,
+    base: Path, adapter: Path, profile: StudentProfile, splits: Sequence[Sequence[dict]], images: Path, merged: Path, num_pages: int,
+    in_4bit: bool = False,
 ) -> dict:
     """Write the merged model to `merged` and return the gate's figures, read back from disk.
 
-    `rows` are labelled pages on which adapter and merged model must agree; image paths start at `images`.
+    `splits` hold labelled pages, on `num_pages` of which adapter and merged model must agree; image paths start at `images`.
     `in_4bit`: the adapter was trained on weights in 4 bits; the figures then tell what it costs to leave these.
     Both read in fp32: what differs is what merging, and storing in the profile's dtype, made different.
     """
@@ -80,7 +108,9 @@ def merge(
 
     processor = load_processor(base, profile)
     model = load_trained(base, adapter, profile)
+    rows = readable_rows(splits, images, model, processor, profile, num_pages)
     expected, texts = read_rows_with(model, processor, profile, rows, images)
+    check_logits(expected, f"{adapter}: its training went astray: train again with a lower train.learning_rate")
     targets = targeted_weights(model)
     whole = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
     with clear_when_full(str(merged), "make room and run merge again"):
@@ -90,6 +120,7 @@ def merge(
 
     reread = load_model(merged, profile, "float32")
     logits, texts_again = read_rows_with(reread, load_processor(merged, profile), profile, rows, images)
+    check_logits(logits, f"{merged}: {profile.dtype} can't hold the weights: set the student's dtype to bfloat16 or float32")
     changed = changed_tensors(base, merged)
     return {
         "dtype": profile.dtype,
@@ -99,7 +130,7 @@ def merge(
         "logit_difference": logit_difference(expected, logits),
         "targeted_tensors": len(targets),
         "changed_tensors": len(changed),
-        "stray_tensors": stray_tensors(own_names(reread, changed), targets),
+        "stray_tensors": stray_tensors(own_names(reread, changed), targets, reread.state_dict().keys()),
         "altered_settings": altered_settings(base, merged),
         **({"four_bit": cost_of_four_bits(base, adapter, profile, rows, images, (logits, texts_again))} if in_4bit else {}),
     }
@@ -115,15 +146,15 @@ def own_names(model, names: Sequence[str]) -> list[str]:
     return sorted({rename_source_key(name, *kinds)[0] for name in names})
 
 
-def stray_tensors(changed: Sequence[str], targets: Sequence[str]) -> list[str]:
-    """Return the changed tensors that no adapter was meant to change.
+def stray_tensors(changed: Sequence[str], targets: Sequence[str], known: Collection[str]) -> list[str]:
+    """Return the changed tensors that no adapter was meant to change; `known` are the model's own names.
 
-    Files may name a tensor by another prefix than the model does: the last four parts of a path tell.
+    Files may name a tensor by another prefix than the model does: of a name that the model does not know, the last four parts tell.
     """
     if not targets:
         return []
-    known = {tail(name) for name in targets}
-    return [name for name in changed if tail(name) not in known]
+    tails = {tail(name) for name in targets}
+    return [name for name in changed if (name not in targets if name in known else tail(name) not in tails)]
 
 
 def tail(name: str) -> str:
