@@ -3,8 +3,9 @@
     python -m stages.train models/base/tiny data/pages data/splits data/rehearsal models/adapter metrics/train
 """
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -25,51 +26,34 @@ def take_rehearsal(folder: Path, splits: Path, wanted: int) -> list[dict]:
     return list(islice(cycle({**row, "image": f"{away}/{row['image']}"} for row in rows), wanted))
 
 
-def launch(base: Path) -> bool:
-    """Train in several processes, where params.yaml says so and this is none of them; return whether that was done."""
-    import sys
+class Inputs(NamedTuple):
+    """What a training is made of: `rows` by split, those of clean print among train's; where its checkpoints lie."""
 
+    student: str
+    profile: Any
+    params: Any
+    rows: dict[str, list[dict]]
+    num_clean: int
+    digest: str
+    checkpoints: Path
+
+
+def read_inputs(base: Path, folders: tuple[Path, Path, Path]) -> Inputs:
+    """Return what params.yaml and the folders (pages, splits, rehearsal) say, checked; weights that are not there are fetched."""
     from ocrtune.models.downloads import fetch_student
+    from ocrtune.models.vlm import weights_digest
     from ocrtune.params.load import load_section, read_params
     from ocrtune.params.students import StudentProfile
     from ocrtune.params.train import TrainParams
-    from ocrtune.training.launching import launch_processes, wants_launch
-
-    settings = load_section("train", TrainParams).launch
-    if not wants_launch(settings):
-        return False
-    fetch_student(base, load_section(f"students.{read_params()['student']}", StudentProfile))  # once, not in each process
-    launch_processes(settings, "stages.train", sys.argv[1:])
-    return True
-
-
-def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path) -> None:
-    """Write the adapter (or, with method full, the weights) and the curves of a training; `folders`: pages, splits, rehearsal."""
-    import shutil
-
-    from ocrtune.models.contract import CONTRACT, contract_of
-    from ocrtune.models.downloads import fetch_student
-    from ocrtune.models.vlm import load_processor, weights_digest
-    from ocrtune.params.load import load_section, read_params
-    from ocrtune.params.students import StudentProfile
-    from ocrtune.params.train import TrainParams
-    from ocrtune.rows import check_counts, read_rows, write_json, write_rows
-    from ocrtune.serving.vllm import note_on_serving
+    from ocrtune.rows import read_rows
     from ocrtune.training.checkpoints import checkpoint_folder
-    from ocrtune.training.finetuning import finetune, record_training
-    from ocrtune.training.launching import is_first
-    from ocrtune.training.saving import clear_when_full
     from ocrtune.training.trainer import check_settings
-    from ocrtune.training.unsloth_backend import import_unsloth
 
     pages, splits, rehearsal = folders
-    values = read_params()
+    student = read_params()["student"]
     params = load_section("train", TrainParams)
-    student = values["student"]
     profile = load_section(f"students.{student}", StudentProfile)
     check_settings(profile, params)
-    if params.backend == "unsloth":
-        import_unsloth()
     columns = ("page_id", "image", "text")
     rows = {name: read_rows(splits / f"{name}.jsonl", columns) for name in ("train", "val")}
     if not rows["train"]:
@@ -82,10 +66,48 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
         raise ValueError(f"{splits}: {unknown[0]} and {len(unknown) - 1} more are no pages of {pages}; run split again")
     images = [hashes[row["page_id"]] for part in rows.values() for row in part]
     clean = take_rehearsal(rehearsal, splits, round(params.rehearsal * len(rows["train"])))
-    print(f"train: {len(rows['train'])} examples and {len(clean)} of clean print, {len(rows['val'])} to validate", flush=True)
-    print(note_on_serving(student, profile), flush=True)
     rows["train"] += clean
     checkpoints = checkpoint_folder(digest, params.model_dump(), profile.model_dump(), rows, [*images, *(row["sha256"] for row in clean)])
+    return Inputs(student, profile, params, rows, len(clean), digest, checkpoints)
+
+
+def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path) -> None:
+    """Write the adapter (or, with method full, the weights) and the curves of a training; `folders`: pages, splits, rehearsal.
+
+    Where params.yaml wants several processes and this is none of them, start them. Of trainings with the same inputs one runs at a time.
+    """
+    import sys
+
+    from ocrtune.training.checkpoint_lock import hold_checkpoints
+    from ocrtune.training.launching import is_launched, launch_processes, leads_launch, wants_launch
+
+    inputs = read_inputs(base, folders)
+    if is_launched():  # whoever launched holds the checkpoints
+        return learn(inputs, base, folders[1], adapter, log)
+    with hold_checkpoints(inputs.checkpoints) if leads_launch(inputs.params.launch) else nullcontext():
+        if wants_launch(inputs.params.launch):
+            launch_processes(inputs.params.launch, "stages.train", sys.argv[1:])
+        else:
+            learn(inputs, base, folders[1], adapter, log)
+
+
+def learn(inputs: Inputs, base: Path, splits: Path, adapter: Path, log: Path) -> None:
+    """Train in this process, and write what `train` writes if it is the first."""
+    from ocrtune.models.contract import CONTRACT, contract_of
+    from ocrtune.models.vlm import load_processor
+    from ocrtune.rows import check_counts, write_json, write_rows
+    from ocrtune.serving.vllm import note_on_serving
+    from ocrtune.training.finetuning import finetune, record_training
+    from ocrtune.training.launching import is_first
+    from ocrtune.training.saving import clear_when_full
+    from ocrtune.training.unsloth_backend import import_unsloth
+
+    student, profile, params, rows, num_clean, digest, checkpoints = inputs
+    num_examples = len(rows["train"]) - num_clean
+    if params.backend == "unsloth":
+        import_unsloth()
+    print(f"train: {num_examples} examples and {num_clean} of clean print, {len(rows['val'])} to validate", flush=True)
+    print(note_on_serving(student, profile), flush=True)
     model, fits, weights = finetune(base, profile, params, rows, splits, log, checkpoints)
     if not is_first():
         return
@@ -94,12 +116,11 @@ def train(base: Path, folders: tuple[Path, Path, Path], adapter: Path, log: Path
     (adapter / "README.md").unlink(missing_ok=True)  # peft's empty card
     write_json(adapter / CONTRACT, {"student": student, "base_sha256": digest, "mode": params.mode, "method": params.method,
                                     **({"load_in_4bit": True} if params.load_in_4bit else {}),
-                                    "training": record_training(params, len(rows["train"]) - len(clean), len(clean), log),
+                                    "training": record_training(params, num_examples, num_clean, log),
                                     **contract_of(profile, load_processor(base, profile))})
     write_rows(log / "refused.jsonl", [{"split": name, **row} for name, fit in fits.items() for row in fit.refused])
     for name, fit in fits.items():
         check_counts(f"train, {name}", len(rows[name]), len(fit.kept), len(fit.refused))
-    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 def main(
@@ -119,8 +140,7 @@ def main(
     from ocrtune.training.launching import is_first
 
     with report_errors(), redirect_stdout(sys.stdout if is_first() else io.StringIO()):
-        if not launch(base):
-            train(base, (pages, splits, rehearsal), adapter, log)
+        train(base, (pages, splits, rehearsal), adapter, log)
 
 
 if __name__ == "__main__":

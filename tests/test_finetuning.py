@@ -130,6 +130,35 @@ def test_the_weights_that_read_best_are_kept_and_training_stops(train, built_stu
     assert generated_cer(model, load_processor(built_student, PROFILE), PROFILE, images, tmp_path) == best
 
 
+@pytest.mark.parametrize("change", [
+    {"max_steps": 40, "learning_rate": 3e-2, "early_stopping": EarlyStopping(eval_steps=2, num_pages=2, patience=1)},  # stops early
+    {"max_steps": 3},  # in the midst of an epoch
+])
+def test_a_training_that_had_ended_takes_no_step_more(train, tmp_path, capfd, change):
+    """As where its adapter could not be saved, and it is run again."""
+    train("run", **SHORT | change)
+    weights, curves = adapter_bytes(tmp_path / "run"), read_curves(tmp_path / "run/log")
+    end = int(last_checkpoint(tmp_path / "run/checkpoints").rpartition("-")[2])
+    assert end == 3 or end < 40
+    capfd.readouterr()
+    train("run", **SHORT | change)
+    assert f"goes on from step {end}" in capfd.readouterr().out
+    assert adapter_bytes(tmp_path / "run") == weights
+    assert read_curves(tmp_path / "run/log") == curves
+
+
+def test_checkpoints_without_the_weights_that_read_best_are_not_gone_on_with(train, tmp_path, capfd):
+    settings = SHORT | {"early_stopping": EarlyStopping(eval_steps=3, num_pages=2, patience=9)}
+    train("run", **settings)
+    weights = adapter_bytes(tmp_path / "run")
+    (tmp_path / "run/checkpoints/best.safetensors").unlink()
+    train("run", **settings)
+    output = capfd.readouterr().out
+    assert "checkpoint-6: left out, for best.safetensors is not there" in output
+    assert "goes on from" not in output
+    assert adapter_bytes(tmp_path / "run") == weights
+
+
 TRAIN = """
 import json, sys
 from pathlib import Path

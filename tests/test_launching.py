@@ -86,12 +86,11 @@ def test_two_machines_learn_together_and_the_first_writes(ready, monkeypatch):
 
 
 def test_a_mistake_in_one_process_is_told_and_fails(ready):
-    (ready.folder / "data/splits/train.jsonl").write_text("")
-    ready.params["train"]["launch"] = {"processes": 2}
+    ready.params["train"] |= {"launch": {"processes": 2}, "max_length": 2}
     ready.save()
     code, output = ready.run("-m", "stages.train", *WORDS, "adapter", "log")
     assert code == 1
-    assert "no examples to train on" in output
+    assert "no example is left to train on" in output
     assert "error: stages.train: one of 2 processes failed" in output
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ocrtune.training.checkpoint_lock import discard_checkpoints
+
 READINGS = Path("metrics/train/plots/metrics/val_cer.tsv")
 FIGURES = "metrics/train/metrics.json"
 STAGE = "train"
@@ -169,10 +171,10 @@ def follow(process: subprocess.Popen, log: Path, watch: Callable[[int, float], b
 
 
 def remove_checkpoints(log: Path) -> None:
-    """Remove the checkpoints of a training that nobody will go on with; its log says where they are."""
+    """Remove the checkpoints of a training that nobody will go on with, unless its twin does; its log says where they are."""
     found = re.search(rb"^checkpoints: (.+)$", log.read_bytes(), re.MULTILINE)
     if found:
-        shutil.rmtree(os.fsdecode(found[1].strip()), ignore_errors=True)
+        discard_checkpoints(Path(os.fsdecode(found[1].strip())))
 
 
 def apply_experiment(name: str) -> None:

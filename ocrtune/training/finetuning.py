@@ -12,7 +12,7 @@ from ocrtune.training.collator import AnswerCollator
 from ocrtune.training.examples import Fit, example_length, fit_examples, text_limit
 from ocrtune.training.launching import is_first, is_sharded
 from ocrtune.training.lora_targets import lora_targets, parameter_targets, train_weights_of
-from ocrtune.training.selection import agree, build_selection, spread
+from ocrtune.training.selection import agree, build_selection, drop_without_best, spread
 from ocrtune.training.trainer import build_trainer_class, training_arguments
 from ocrtune.training.unsloth_backend import adapt_with_unsloth, leave_unsloth, load_for_unsloth
 
@@ -156,6 +156,8 @@ def finetune(
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
     print(f"training {trainable:,} of {model.num_parameters():,} parameters", flush=True)
     print(f"checkpoints: {checkpoints}", flush=True)
+    if params.early_stopping and is_first():
+        drop_without_best(checkpoints)
     checkpoint = agree(last_checkpoint(checkpoints) if is_first() else None)
     if checkpoint:
         print(f"goes on from step {checkpoint.rsplit('-', 1)[1]}", flush=True)

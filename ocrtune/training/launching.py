@@ -35,6 +35,11 @@ def wants_launch(launch: LaunchParams) -> bool:
     return not is_launched() and (launch.processes > 1 or launch.config_file is not None or launch.mixed_precision is not None)
 
 
+def leads_launch(launch: LaunchParams) -> bool:
+    """Return whether this machine is the first of a training's, or the only one."""
+    return launch.machines == 1 or os.environ.get("OCRTUNE_MACHINE_RANK", "0") == "0"
+
+
 def launch_command(launch: LaunchParams, module: str, words: Sequence[str]) -> list[str]:
     """Return the command that starts `module` in this machine's share of the processes; a missing address is a `ValueError`."""
     command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(launch.processes),

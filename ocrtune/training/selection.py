@@ -4,7 +4,10 @@ A validation loss says how sure a model is of the right letters; it does not see
 The CER of what the model really writes does.
 """
 
+import json
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ocrtune.models.vlm import generate_texts, open_image
@@ -63,6 +66,28 @@ def load_trained(model, file: Path) -> None:
                 weight.copy_(weights[name])
 
 
+def readings_of(log_history: Sequence[dict]) -> list[tuple[float, int]]:
+    """Return (CER on validation pages, step) as a trainer's log has them."""
+    return [(entry["val_cer"], entry["step"]) for entry in log_history if "val_cer" in entry]
+
+
+def is_over(readings: Sequence[tuple[float, int]], patience: int) -> bool:
+    """Return whether the last `patience` readings were no better than the best before them."""
+    cers = [cer for cer, _ in readings]
+    return bool(cers) and len(cers) - cers.index(min(cers)) > patience
+
+
+def drop_without_best(folder: Path) -> None:
+    """Remove checkpoints that tell of readings where the weights that read best are not there: nobody can end that training."""
+    if (folder / BEST).is_file():
+        return
+    for state in folder.glob("checkpoint-*/trainer_state.json"):
+        with suppress(ValueError):  # torn: `last_checkpoint` removes those
+            if readings_of(json.loads(state.read_bytes())["log_history"]):
+                print(f"{state.parent}: left out, for {BEST} is not there", flush=True)
+                shutil.rmtree(state.parent)
+
+
 def build_selection(settings: EarlyStopping, processor, profile: StudentProfile, rows: Sequence[dict], images: Path, folder: Path):
     """Return a callback that reads `rows` at intervals, keeps the best weights in `folder` and stops when nothing gets better.
 
@@ -73,10 +98,14 @@ def build_selection(settings: EarlyStopping, processor, profile: StudentProfile,
     class Selection(TrainerCallback):
         trainer = None
 
+        def on_train_begin(self, args, state, control, **kwargs):
+            if is_over(readings_of(state.log_history), settings.patience):  # it was killed, or could not be saved, after its end
+                control.should_training_stop = True
+
         def on_step_end(self, args, state, control, model=None, **kwargs):
             if state.global_step % settings.eval_steps and state.global_step < state.max_steps:
                 return
-            earlier = [entry["val_cer"] for entry in state.log_history if "val_cer" in entry]
+            earlier = [cer for cer, _ in readings_of(state.log_history)]
             cer = agree(generated_cer(model, processor, profile, rows, images))  # all must go on, or stop, together
             is_due = control.should_log
             self.trainer.log({"val_cer": cer})
@@ -84,11 +113,11 @@ def build_selection(settings: EarlyStopping, processor, profile: StudentProfile,
             if not earlier or cer < min(earlier):
                 if is_first():
                     save_trained(model, folder / BEST)
-            elif len(earlier) + 1 - earlier.index(min(earlier)) > settings.patience:
+            elif is_over(readings_of(state.log_history), settings.patience):
                 control.should_training_stop = True
 
         def on_train_end(self, args, state, control, model=None, **kwargs):
-            read = [(entry["val_cer"], entry["step"]) for entry in state.log_history if "val_cer" in entry]
+            read = readings_of(state.log_history)
             if read and is_first():
                 cer, step = min(read)
                 load_trained(model, folder / BEST)

@@ -61,6 +61,13 @@ def build_trainer_class(on_unsloth: bool = False):
             inputs["use_cache"] = False
             return Trainer.compute_loss(self, model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)
 
+        def _run_epoch(self, **kwargs):
+            """Begin no epoch after the end: this loop asks whether to stop only when it has taken a step."""
+            if self.state.global_step >= self.state.max_steps:
+                self.control.should_training_stop = True
+            if not self.control.should_training_stop:
+                super()._run_epoch(**kwargs)
+
     return AnswerTrainer
 
 
