@@ -129,7 +129,7 @@ def test_scores_on_what_was_learnt_are_called_so(scored, split, why):
     assert "learnt" not in scored.figures
 
 
-def test_command_exits_1_when_the_gate_fails(project):
+def test_command_exits_1_when_the_gate_fails(project, monkeypatch):
     scored = Scored(project.folder)
     scored.add("base", 0.1)
     scored.add("tuned", 0.4)
@@ -137,6 +137,15 @@ def test_command_exits_1_when_the_gate_fails(project):
                  "metrics/train", *(f"metrics/{name}" for name in OUTPUTS), "metrics/plots", "metrics/tables")
     status, output = project.run("-m", "stages.compare", *arguments)
     assert status == 1 and "compare.gate in params.yaml does not pass; see metrics/compare.md" in output and "Traceback" not in output
+    assert scored.figures["gate"] == {"passed": 0} and "gate.fails" not in output
+    monkeypatch.setenv("DVC_EXP_NAME", "worse")
+    status, output = project.run("-m", "stages.compare", *arguments)
+    assert status == 1 and "the same again with -S compare.gate.fails=false runs compare alone" in output
+    project.params["compare"]["gate"]["fails"] = False
+    project.save()
+    status, output = project.run("-m", "stages.compare", *arguments)
+    assert status == 0 and "warning: compare.gate in params.yaml does not pass" in output and "max_cer_increase: +0." in output
+    assert scored.figures["gate"] == {"passed": 0} and "**not passed**" in scored.report
     scored.add("tuned", 0.01)
     status, output = project.run("-m", "stages.compare", *arguments)
-    assert status == 0 and "Fine-tuning lowered" in output
+    assert status == 0 and "Fine-tuning lowered" in output and scored.figures["gate"] == {"passed": 1}

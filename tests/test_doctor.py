@@ -13,7 +13,7 @@ import yaml
 from conftest import draw_line
 
 from ocrtune.checks.clone import MOST_IN_GIT, check_cache, check_documents, check_git, check_keys, check_pushed, check_remote
-from ocrtune.checks.machine import check_disk, check_packages, check_readers
+from ocrtune.checks.machine import check_cluster, check_disk, check_packages, check_readers
 from ocrtune.checks.model import GIB, check_files, check_lengths, check_memory, check_prompt, check_targets, count_parameters
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
@@ -96,6 +96,27 @@ def test_keys_that_are_not_set_are_named_and_never_shown(monkeypatch):
     (finding,) = check_keys(values)
     assert finding.level == "fine"
     assert "secret" not in str(finding)
+
+
+def test_keys_of_second_opinions_and_of_headers_are_looked_at_too(monkeypatch):
+    values = copy.deepcopy(PARAMS)
+    for name in ("OPENAI_API_KEY", "OCR_TENANT"):
+        monkeypatch.delenv(name, raising=False)
+    values["teacher_label"]["second_teacher"] = "api"
+    values["teachers"]["api"] = {"type": "api", "base_url": "https://example.org/v1", "model_name": "m", "headers_env": {"X": "OCR_TENANT"}}
+    texts = [finding.text for finding in check_keys(values)]
+    assert texts == ["teachers.api: $OPENAI_API_KEY is not set", "teachers.api: $OCR_TENANT is not set"]
+    values["teacher_label"]["second_teacher"] = None
+    assert [finding.level for finding in check_keys(values)] == ["fine"]
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    assert check_cluster(PARAMS) == []
+    (finding,) = check_cluster(PARAMS | {"executor": "ray"})
+    assert finding.level == "wrong" and "no cluster at RAY_ADDRESS=127.0.0.1:9" in finding.text and "ray start --head" in finding.remedy
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    assert check_cluster(PARAMS | {"executor": "ray"}) == []
 
 
 def test_models_absent_torn_or_unknown_to_git(student, tmp_path):
@@ -189,7 +210,23 @@ def test_documents_that_are_too_much_for_git(clone):
     assert check_documents(folder).level == "fine"
 
 
+@pytest.mark.parametrize("place", ["second teacher", "evaluated reader"])
+def test_a_package_that_any_reader_in_use_wants_is_named(monkeypatch, place):
+    monkeypatch.setattr("ocrtune.checks.machine.find_spec", lambda name: None)
+    values = copy.deepcopy(PARAMS)
+    values["teachers"]["local"]["load_in_4bit"] = True
+    assert check_packages(values) == []
+    if place == "second teacher":
+        values["teacher_label"]["second_teacher"] = "local"
+    else:
+        values["evaluate"]["readers"]["rival"] = {"model": "uv.lock", "reader": values["teachers"]["local"]}
+    (finding,) = check_packages(values)
+    assert "bitsandbytes is not installed" in finding.text
+
+
 def test_readers_packages_and_room(project, monkeypatch):
+    import torch  # noqa: F401  (below it can't be found any more)
+
     values = copy.deepcopy(PARAMS)
     assert check_readers(values) == check_packages(values) == []
     monkeypatch.setenv("PATH", "/nowhere")

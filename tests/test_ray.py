@@ -144,6 +144,15 @@ def test_without_ray_its_installation_is_told(monkeypatch):
         connect()
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9"])
+def test_a_cluster_that_is_not_there_is_told_at_once(monkeypatch, address):
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("it would try for a quarter of an hour"))
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(ValueError, match=f"no cluster at RAY_ADDRESS={address} .*refused.*; start one with `./run ray start --head`"):
+        connect()
+
+
 @pytest.mark.slow  # each process on each node loads PyTorch and the model
 def test_labelling_and_predicting_lose_nothing_with_a_node(connected, cluster, student):
     """Both read: labelling as teacher does, with a measure of the ink; predicting reads a split, and clean print."""

@@ -14,7 +14,7 @@ def examine(quick: bool) -> list:
     """Return all findings, in the order in which to mend them."""
     from ocrtune.checks.clone import check_cache, check_documents, check_git, check_keys, check_pushed, check_remote
     from ocrtune.checks.findings import Finding
-    from ocrtune.checks.machine import check_packages, check_readers
+    from ocrtune.checks.machine import check_cluster, check_packages, check_readers
     from ocrtune.params.load import problems, read_params
 
     found = [check_git(Path())]
@@ -23,7 +23,7 @@ def examine(quick: bool) -> list:
     found += [Finding("wrong", "params", problem, "edit params.yaml") for problem in wrong]
     if not wrong:
         found.append(Finding("fine", "params", "every value is possible"))
-        found += [*check_keys(values), *check_packages(values), *check_readers(values)]
+        found += [*check_keys(values), *check_packages(values), *check_cluster(values), *check_readers(values)]
     if found[0].level == "fine":
         remote = check_remote(Path())
         found += [remote, *([] if wrong else [check_documents(Path(values["crawl"]["folder"]))])]

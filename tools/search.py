@@ -45,7 +45,7 @@ def check_ready(space_file: Path):
     found = space_problems(space, params)
     if found:
         raise ValueError("\n  ".join([f"{space_file} has problems:", *found]))
-    done = subprocess.run([sys.executable, "-m", "dvc", "status", "--json", "split"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "dvc", "status", "--json", "--with-deps", "split"], capture_output=True, text=True)
     if done.returncode or json.loads(done.stdout or "{}"):
         why = done.stderr.strip() if done.returncode else "stages up to split would run again in every trial"
         raise ValueError(f"the splits are not ready: {why}; run `./run dvc repro --pull split` and commit first")

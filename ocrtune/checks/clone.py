@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 
 from ocrtune.checks.findings import Finding
+from ocrtune.checks.machine import used_profiles
+from ocrtune.params.teachers import Api
 
 REMOTE_TIMEOUT_S = 30
 CHUNK = 1 << 20
@@ -148,14 +150,13 @@ def check_documents(folder: Path) -> Finding:
 
 
 def check_keys(values: Mapping[str, Any]) -> list[Finding]:
-    """Name the environment variables that the chosen teacher and the evaluated readers want and that are not set."""
-    profiles = {f"teachers.{values['teacher']}": values["teachers"][values["teacher"]]}
-    profiles |= {f"evaluate.readers.{name}": reader["reader"] for name, reader in values["evaluate"]["readers"].items()}
+    """Name the environment variables that the readers in use want for keys and headers, and that are not set."""
     found = []
-    for where, profile in profiles.items():
-        name = profile.get("api_key_env")
-        if name and not os.environ.get(name):
-            local = any(host in profile.get("base_url", "") for host in ("localhost", "127.0.0.1"))  # one's own may want no key
-            found.append(Finding("note" if local else "wrong", "key", f"{where}: ${name} is not set",
-                                 f"export {name}=...; the key itself belongs into no file"))
+    for where, profile in used_profiles(values):
+        local = any(host in profile.get("base_url", "") for host in ("localhost", "127.0.0.1"))  # one's own may want no key
+        key = [profile.get("api_key_env", Api.model_fields["api_key_env"].default)] if profile["type"] == "api" else []
+        for name in [*key, *(profile.get("headers_env") or {}).values()]:
+            if not os.environ.get(name, "").strip():
+                found.append(Finding("note" if local and name in key else "wrong", "key", f"{where}: ${name} is not set",
+                                     f"export {name}=...; the key itself belongs into no file"))
     return found or [Finding("fine", "key", "every key that a profile names is set, or none is named")]

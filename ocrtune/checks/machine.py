@@ -31,10 +31,10 @@ def check_disk(folder: Path, weights: int) -> Finding:
 
 def check_packages(values: Mapping[str, Any]) -> list[Finding]:
     """Name the optional packages that params.yaml asks for and that are not installed."""
-    train, teacher = values["train"], values["teachers"][values["teacher"]]
+    train = values["train"]
     wanted = [name for name, asked in (
         ("ray", values.get("executor") == "ray"),
-        ("bitsandbytes", train.get("load_in_4bit") or teacher.get("load_in_4bit")),
+        ("bitsandbytes", train.get("load_in_4bit") or any(profile.get("load_in_4bit") for _, profile in used_profiles(values))),
     ) if asked and find_spec(name) is None]
     found = [Finding("wrong", "package", f"{EXTRAS[name][0]}: {name} is not installed",
                      f"./run uv sync --locked --inexact --extra {EXTRAS[name][1]}, or {EXTRAS[name][2]}") for name in wanted]
@@ -48,6 +48,18 @@ def check_packages(values: Mapping[str, Any]) -> list[Finding]:
         except ValueError as error:
             found.append(refused("package", str(error)))
     return found
+
+
+def check_cluster(values: Mapping[str, Any]) -> list[Finding]:
+    """Ask the port of the cluster that `executor: ray` would use, where $RAY_ADDRESS names one."""
+    from ocrtune.machines.ray_workers import check_address
+
+    if values.get("executor") == "ray":
+        try:
+            check_address()
+        except ValueError as error:
+            return [refused("cluster", str(error))]
+    return []
 
 
 def refused(subject: str, error: str) -> Finding:

@@ -224,6 +224,7 @@ def list_figures(comparison: Comparison) -> dict:
     for bound in comparison.bounds:
         if bound.key == LIKENESS and bound.is_judged:
             figures["likeness"] = bound.increase
+    figures["gate"] = {"passed": int(all(bound.has_passed for bound in comparison.bounds))} if comparison.bounds else {}
     return {key: round_numbers(name_rates(value, origins)) if isinstance(value, dict) else value
             for key, value in figures.items() if value != {}}
 

@@ -17,6 +17,7 @@ from ocrtune.machines.workers import IN_FLIGHT, Crash
 
 RETRIES = 3  # deaths of its process or node that a job survives; with one more it is to blame
 COUNT_EVERY_S = 1.0  # how soon nodes that joined get jobs
+ANSWER_S = 5  # within which a cluster's port must take a connection
 SEEN_BY = "params.yaml"  # a worker that doesn't find this in the project's folder is in another one
 
 
@@ -32,15 +33,31 @@ def import_ray():
     return ray
 
 
+def check_address() -> None:
+    """Raise a `ValueError` where $RAY_ADDRESS names a port that takes no connection: Ray would try for a quarter of an hour."""
+    host, _, port = os.environ.get("RAY_ADDRESS", "").rpartition("/")[2].rpartition(":")
+    if port.isdigit():  # else `auto`, `local`, or nothing
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
+        except OSError as error:
+            raise no_cluster(error) from None
+
+
+def no_cluster(error: OSError) -> ValueError:
+    """Return what says that there is no cluster, why, and what to do."""
+    return ValueError(f"executor: ray: no cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')} ({error}); "
+                      "start one with `./run ray start --head`, or unset RAY_ADDRESS")
+
+
 def connect():
     """Return Ray, connected to the cluster at $RAY_ADDRESS or to one of this machine alone."""
     ray = import_ray()
     if not ray.is_initialized():
+        check_address()
         try:
             ray.init(logging_level="error", include_dashboard=None if "RAY_ADDRESS" in os.environ else False)
         except ConnectionError as error:
-            raise ValueError(f"executor: ray: no cluster at RAY_ADDRESS={os.environ.get('RAY_ADDRESS')} ({error}); "
-                             "start one with `./run ray start --head`, or unset RAY_ADDRESS") from None
+            raise no_cluster(error) from None
     return ray
 
 

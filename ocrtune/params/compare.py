@@ -8,6 +8,7 @@ from ocrtune.params.load import Section
 class GateParams(Section):
     """Bounds beyond which the stage fails; null: no bound."""
 
+    fails: bool = Field(default=True, description="false: the stage says which bounds do not hold, and goes on")
     max_cer_increase: float | None = Field(description="candidate's CER less the baseline's, absolute, on the test split", ge=-1, le=1)
     max_slice_increase: float | None = Field(description="the same on the slice that fared worst (evaluate.slices, origin)", ge=-1, le=1)
     max_canary_increase: float | None = Field(description="the same on the clean print of data/canary", ge=-1, le=1)
