@@ -137,8 +137,10 @@ def main(
     from contextlib import redirect_stdout
 
     from ocrtune.params.load import report_errors
-    from ocrtune.training.launching import is_first
+    from ocrtune.training.launching import die_with_parent, is_first, is_launched
 
+    if is_launched():
+        die_with_parent()
     with report_errors(), redirect_stdout(sys.stdout if is_first() else io.StringIO()):
         train(base, (pages, splits, rehearsal), adapter, log)
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 CLAIM = """
 import os
 from ocrtune.models.gpu_locks import claim_gpu
-print(claim_gpu(), os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+print(claim_gpu(int(os.environ.get("COUNT", "1"))), os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 input()
 """
 
@@ -40,14 +40,29 @@ def test_each_takes_its_own_and_the_third_waits_until_one_dies(claim):
     second = claim(OCRTUNE_GPUS="0,1")
     assert second.stdout.readline().split() == ["1", "1"]
     third = claim(OCRTUNE_GPUS="0,1")
-    assert "all 2 GPUs are taken" in third.stderr.readline()
+    assert "of 2 GPUs too few are free; waiting for 1" in third.stderr.readline()
     second.kill()
     assert third.stdout.readline().split() == ["1", "1"]
 
 
+def test_a_launch_takes_as_many_as_it_starts_processes(claim):
+    """Two that want several never have a part each."""
+    one = claim(OCRTUNE_GPUS="0,1,2")
+    assert one.stdout.readline().split() == ["0", "0"]
+    first = claim(OCRTUNE_GPUS="0,1,2", COUNT="3")
+    assert "waiting for 1 " in first.stderr.readline()
+    second = claim(OCRTUNE_GPUS="0,1,2", COUNT="2")
+    assert "waiting for 2 " in second.stderr.readline()
+    one.kill()
+    assert first.stdout.readline().split() == ["1,2,0", "1,2,0"]
+    first.kill()
+    assert second.stdout.readline().split() == ["0,1", "0,1"]
+    assert claim(OCRTUNE_GPUS="0,1,2").stdout.readline().split() == ["2", "2"]
+
+
 @pytest.mark.parametrize(("environment", "seen"), [
     ({"OCRTUNE_GPUS": "0"}, "None"), ({"OCRTUNE_GPUS": ""}, "None"), ({"OCRTUNE_GPUS": "0,1", "CUDA_VISIBLE_DEVICES": "1"}, "1"),
-    ({"OCRTUNE_GPUS": "0,1", "LOCAL_RANK": "0"}, "None"),
+    ({"OCRTUNE_GPUS": "0,1", "LOCAL_RANK": "0"}, "None"), ({"OCRTUNE_GPUS": "0,1", "COUNT": "3"}, "None"),
 ])
 def test_nothing_is_claimed_where_there_is_no_choice_or_a_choice_was_made(claim, environment, seen):
     one, two = claim(**environment), claim(**environment)

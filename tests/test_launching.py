@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,25 @@ def test_two_processes_learn_what_one_learns(ready):
     assert figures[0]["best_step"] == figures[1]["best_step"]
     assert output.count("train: 8 examples") == 1  # the first process alone speaks and writes
     assert not list((ready.folder / ".checkpoints").iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's service")
+def test_no_process_outlives_a_stage_that_is_killed(ready):
+    import psutil
+
+    ready.params["train"] |= {"max_steps": 2000, "per_device_batch_size": 4, "launch": {"processes": 2}}
+    ready.save()
+    stage = ready.start("-m", "stages.train", *WORDS, "adapter", "log")
+    try:
+        while not list(ready.folder.glob(".checkpoints/*/checkpoint-*")):
+            assert stage.poll() is None, stage.communicate()[0][-3000:]
+            time.sleep(0.1)
+        family = psutil.Process(stage.pid).children(recursive=True)
+        assert sum(words[1:3] == ["-u", "-m"] for words in (process.cmdline() for process in family)) == 2
+    finally:
+        stage.kill()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert alive == []
 
 
 @pytest.mark.slow  # two launchers, with two interpreters each

@@ -35,7 +35,11 @@ def lock_folder() -> Path:
 
 def try_lock(file: Path) -> IO | None:
     """Return the open, locked file, or None where another process has it."""
-    handle = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+    try:
+        descriptor = os.open(file, os.O_RDONLY)  # another user's may neither be written to nor, in a folder for all, asked to be made
+    except FileNotFoundError:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CREAT, 0o644)
+    handle = os.fdopen(descriptor)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -44,31 +48,41 @@ def try_lock(file: Path) -> IO | None:
     return handle
 
 
-def claim_one(gpus: Sequence[str], folder: Path) -> str:
-    """Return a GPU that no other process has claimed, claimed until this process ends; wait where all are taken."""
-    told = False
+def claim(count: int, gpus: Sequence[str], folder: Path) -> list[str]:
+    """Return that many GPUs that no other process has claimed, claimed until this process ends; wait where too few are free.
+
+    One process at a time collects several: two that have a part each would wait for each other for ever.
+    """
+    taken: list[str] = []
+    turn, told = None, False
     while True:
-        for name in gpus:
-            handle = try_lock(folder / f"{name}.lock")
+        turn = turn or (try_lock(folder / "several.lock") if count > 1 else None)
+        for name in gpus if turn or count == 1 else ():
+            handle = None if name in taken else try_lock(folder / f"{name}.lock")
             if handle:
                 held.append(handle)
-                return name
+                taken.append(name)
+            if len(taken) == count:
+                if turn:
+                    turn.close()
+                return taken
         if not told:
-            print(f"all {len(gpus)} GPUs are taken; waiting for one (set CUDA_VISIBLE_DEVICES to share)", file=sys.stderr, flush=True)
+            print(f"of {len(gpus)} GPUs too few are free; waiting for {count - len(taken)} (set CUDA_VISIBLE_DEVICES to share)",
+                  file=sys.stderr, flush=True)
             told = True
         time.sleep(POLL_S)
 
 
-def claim_gpu() -> str | None:
-    """Let this process see one GPU of several, its own; return it. Call it before CUDA is first asked.
+def claim_gpu(count: int = 1) -> str | None:
+    """Let this process, and the `count` that it starts, see one GPU of several each; return their names. Call it before CUDA is asked.
 
-    None, and nothing changes, where there is one GPU or none, where CUDA_VISIBLE_DEVICES is set, and in a
-    training that a launcher spread over several processes: it has its own plan.
+    None, and nothing changes, where there is one GPU or none, or fewer than `count`, where CUDA_VISIBLE_DEVICES is set, and
+    in a process that a launcher started: whoever launched it has claimed for all.
     """
     if held or "CUDA_VISIBLE_DEVICES" in os.environ or "LOCAL_RANK" in os.environ:
         return None
     gpus = list_gpus()
-    if len(gpus) < 2:
+    if len(gpus) < max(2, count):
         return None
-    os.environ["CUDA_VISIBLE_DEVICES"] = claim_one(gpus, lock_folder())
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claim(count, gpus, lock_folder()))
     return os.environ["CUDA_VISIBLE_DEVICES"]

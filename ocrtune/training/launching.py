@@ -4,15 +4,20 @@ What belongs to one machine stands in its environment: OCRTUNE_MACHINE_RANK (0 i
 OCRTUNE_MAIN_PORT. What belongs to the training stands in params.yaml.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 
+from ocrtune.models.gpu_locks import claim_gpu
 from ocrtune.params.train import LaunchParams
 
 PORT = "29500"  # of the first machine, where several meet; one machine alone takes any that is free
+
+SYSTEM = ctypes.CDLL(None)  # loaded here: between fork and exec nothing may be
+PR_SET_PDEATHSIG = 1
 
 
 def is_launched() -> bool:
@@ -28,6 +33,14 @@ def is_first() -> bool:
 def is_sharded() -> bool:
     """Return whether the launched processes hold a part of the weights each (FSDP, DeepSpeed), and none of them all."""
     return "true" in (os.environ.get("ACCELERATE_USE_FSDP", "").lower(), os.environ.get("ACCELERATE_USE_DEEPSPEED", "").lower())
+
+
+def die_with_parent(parent: int | None = None) -> None:
+    """Have the system kill this process when the one that started it ends, were it killed itself (Linux; elsewhere nothing is done)."""
+    if sys.platform == "linux":
+        SYSTEM.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if parent and os.getppid() != parent:  # it has ended already
+            os._exit(1)
 
 
 def wants_launch(launch: LaunchParams) -> bool:
@@ -59,8 +72,13 @@ def launch_command(launch: LaunchParams, module: str, words: Sequence[str]) -> l
 
 
 def launch_processes(launch: LaunchParams, module: str, words: Sequence[str]) -> None:
-    """Run `module` in all processes and wait for them; where one fails, exit with a message, the others being ended."""
-    process = subprocess.Popen(launch_command(launch, module, words))
+    """Run `module` in all processes and wait for them; where one fails, exit with a message, the others being ended.
+
+    Each has a GPU of its own, where the machine has enough; all end with this process, however it ends.
+    """
+    claim_gpu(launch.processes // launch.machines)
+    parent = os.getpid()
+    process = subprocess.Popen(launch_command(launch, module, words), preexec_fn=lambda: die_with_parent(parent))
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # the launcher passes it on
     try:
         returncode = process.wait()
