@@ -4,11 +4,13 @@ The toy pipeline has the stages and files that a search relies on: splits, and a
 params and logs its readings of validation pages as ours does.
 """
 
+import copy
 import csv
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -124,6 +126,7 @@ def test_a_grid_is_searched_by_two_workers_and_its_winner_applied(toy):
     assert f"best: {best}, CER 0.0000" in output
     assert {row["experiment"] for row in rows} <= set(toy.run("dvc", "exp", "list", "--name-only").split())
 
+    assert "study first: 3 of 3 trials have ended, 0 running, best CER 0.0000" in toy.search("status", "--study-name", "first")
     assert "3 of 3 trials are there" in toy.search(*words)  # the same command again runs nothing
     assert len(toy.board("first")) == 3
     assert toy.workspaces() == []
@@ -139,6 +142,16 @@ def test_a_grid_is_searched_by_two_workers_and_its_winner_applied(toy):
     assert re.findall(r"Running stage '(\w+)'", toy.run("dvc", "repro")) == ["evaluate"]  # the winner's training is not run again
     toy.run("git", "checkout", "-q", "params.yaml")
     toy.run("git", "checkout", "-q", "dvc.lock")
+
+
+def test_a_winner_that_ran_elsewhere_is_fetched(toy, tmp_path):
+    """As on a second machine with the same storage and a clone of its own."""
+    toy.run("git", "clone", "-q", ".", str(tmp_path / "clone"))
+    other = copy.copy(toy)
+    other.folder = tmp_path / "clone"
+    (board,) = {row["experiment"] for row in toy.board("first") if row["rank"] == "1"}
+    output = other.search("apply", "--study-name", "first", "--storage", f"sqlite:///{toy.folder}/search/studies.db", ok=False)
+    assert f"experiment {board} is not in this clone, it ran on {socket.gethostname()}; there `./run dvc exp push origin {board}`" in output
 
 
 def test_a_killed_search_goes_on_where_it_was(toy):
@@ -210,11 +223,14 @@ def test_what_can_not_be_searched_is_refused_before_the_first_trial(toy):
     fine = toy.space("fine", {"search": {"train.learning_rate": {"choices": [1.0e-3]}}})
     assert "letters, digits" in toy.search("--study-name", "a/b", "--space", fine, ok=False)
     assert "no such study; there are: " in toy.search("apply", "--study-name", "nobody", ok=False)
-    assert "can't be opened" in toy.search("--space", fine, "--storage", "oracle://me:secret@host/x", ok=False)
-    assert "secret" not in toy.search("--space", fine, "--storage", "oracle://me:secret@host/x", ok=False)
+    assert "can't be opened: Can't load plugin" in toy.search("--space", fine, "--storage", "nobody://host/x", ok=False)
+    output = toy.search("--space", fine, "--storage", "oracle://me:secret@host/x", ok=False)
+    assert "secret" not in output and "its driver is not installed; run `./run uv pip install 'oracledb'`" in output
     assert "its space was another" in toy.search("--study-name", "first", "--space", fine, ok=False)
-    with (toy.folder / "dvc.yaml").open("a") as file:
-        file.write("# a comment\n")
+    pages = toy.folder / "data/pages/pages.jsonl"
+    pages.write_text("2")  # stages before split count, too
+    assert "stages up to split would run again in every trial" in toy.search("--study-name", "fresh", "--space", fine, ok=False)
+    pages.write_text("1\n")
     lock = (toy.folder / "dvc.lock").read_text()
     (toy.folder / "dvc.lock").unlink()
     assert "the splits are not ready" in toy.search("--study-name", "fresh", "--space", fine, ok=False)

@@ -1,6 +1,7 @@
 """Search for the parameters that train best, judged by validation pages alone; each trial is a DVC experiment.
 
     python -m tools.search --study-name first --space search/conservative.yaml --n-trials 12 --workers 2
+    python -m tools.search status --study-name first       # how many trials have ended, the best, the time left
     python -m tools.search report --study-name first       # search/first/leaderboard.md, history.png, importance.png
     python -m tools.search apply --study-name first        # the winner into the workspace; then ./run dvc repro reads the test split
 
@@ -93,6 +94,7 @@ def work(study, space, params: dict, logs: Path, n_trials: int) -> None:
     from optuna.trial import TrialState
 
     from ocrtune.search.experiments import ExperimentError, stop_experiment, take_turn
+    from ocrtune.search.report import write_board
     from ocrtune.search.study import experiment_name, num_taken, take_up
 
     while True:
@@ -101,6 +103,7 @@ def work(study, space, params: dict, logs: Path, n_trials: int) -> None:
             for number in take_up(study):
                 stop_experiment(experiment_name(study, number))
                 print(f"{experiment_name(study, number)}: was cut off; it runs again and goes on from its last checkpoint", flush=True)
+            write_board(study, FOLDER / study.study_name)
             if num_taken(study) >= n_trials:
                 return
             study.optimize(lambda trial: run_trial(study, trial, space, params, logs, turn), n_trials=1, catch=(ExperimentError,))
@@ -134,6 +137,7 @@ def search(name: str, space_file: Path, mode: str, n_trials: int, workers: int, 
     sampler = build_sampler(mode, space, n_trials, seed)
     first = None if mode == "grid" else values_now(space, params)
     study = begin_study(name, open_storage(storage), space, pages_digest(Path("dvc.lock")), sampler, build_pruner(prune), first)
+    study.set_user_attr("n_trials", n_trials)
     if WORKER in os.environ:
         return work(study, space, params, FOLDER / "logs" / name, n_trials)
     print(f"study {name}: {num_taken(study)} of {n_trials} trials are there; stop it at any time, the same command goes on", flush=True)
@@ -206,6 +210,17 @@ def main(
 
 
 @app.command()
+def status(study_name: StudyName = "search", storage: Storage = STORAGE) -> None:
+    """Say how far a study is; search/<study>/leaderboard.md has the trials, anew after each."""
+    from ocrtune.params.load import report_errors
+
+    with report_errors():
+        from ocrtune.search.study import load_study, open_storage, say_progress
+
+        print(f"study {study_name}: {say_progress(load_study(study_name, open_storage(storage)))}")
+
+
+@app.command()
 def report(study_name: StudyName = "search", storage: Storage = STORAGE) -> None:
     """Write leaderboard, history and importance of a study, finished or not."""
     from ocrtune.params.load import report_errors
@@ -224,25 +239,11 @@ def apply(study_name: StudyName = "search", storage: Storage = STORAGE) -> None:
     from ocrtune.params.load import report_errors
 
     with report_errors():
-        from ocrtune.params.load import PARAMS, parse_params, read_params
-        from ocrtune.rows import write_text
-        from ocrtune.search.experiments import apply_experiment
-        from ocrtune.search.params_text import change_values
-        from ocrtune.search.space import overrides
-        from ocrtune.search.study import best_trial, experiment_name, load_study, open_storage
+        from ocrtune.params.load import PARAMS
+        from ocrtune.search.study import load_study, open_storage
+        from ocrtune.search.winner import apply_winner
 
-        study = load_study(study_name, open_storage(storage))
-        best = best_trial(study)
-        name = experiment_name(study, best.number)
-        wanted, text = {**study.user_attrs["space"]["hold"], **best.user_attrs["values"]}, PARAMS.read_text(encoding="utf-8")
-        apply_experiment(name)
-        applied = read_params()
-        changed = change_values(text, wanted)  # the same values, without DVC's new layout of the whole file
-        if changed and parse_params(changed) == applied:
-            write_text(PARAMS, changed)
-        if overrides(applied, wanted):
-            raise ValueError(f"dvc exp apply {name}: params.yaml is not the winner's; commit or stash what you changed, and apply again")
-        print(f"applied {name}, CER {best.value:.4f} on validation pages; now: ./run dvc repro")
+        print(f"applied {apply_winner(load_study(study_name, open_storage(storage)), PARAMS)}; now: ./run dvc repro")
 
 
 if __name__ == "__main__":

@@ -177,8 +177,10 @@ def remove_checkpoints(log: Path) -> None:
         discard_checkpoints(Path(os.fsdecode(found[1].strip())))
 
 
-def apply_experiment(name: str) -> None:
+def apply_experiment(name: str, host: str | None = None) -> None:
     """Put an experiment's parameters and what its training wrote into the workspace; a `ValueError` where DVC can't.
+
+    `host` is the machine that ran it, from whose clone it may have to be fetched.
 
     `dvc exp apply` complains where a stage after `train` has never run, for it finds no hash of its outs, and
     has applied everything by then but the outs: those of `train` are fetched by themselves.
@@ -187,6 +189,9 @@ def apply_experiment(name: str) -> None:
         done = subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True)
         if not done.returncode:
             return
+        if "unknown Git revision" in done.stderr:
+            raise ValueError(f"experiment {name} is not in this clone, it ran on {host or 'another machine'}; "
+                             f"there `./run dvc exp push origin {name}`, here `./run dvc exp pull origin {name}`, and apply again")
         if "Checkout failed" not in done.stderr:
             break
     raise ValueError(f"dvc {' '.join(words)}: {done.stderr.strip()}")

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ocrtune.search.space import Space, grid_of
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # it becomes part of the names of DVC experiments, which are git references
+DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}  # packages that bear other names
 HEARTBEAT_S, GRACE_S = 60, 300  # a worker on another machine that was silent for that long is taken for dead
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # a warning of its own is a stopped trial's traceback; we say in a line what failed
@@ -49,7 +50,10 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
         return optuna.storages.RDBStorage(url, engine_kwargs=options, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S,
                                           heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback())
     except Exception as error:  # of SQLAlchemy, its drivers, or an import of one of them
-        raise ValueError(f"--storage {url.partition('@')[2] or url}: can't be opened: {str(error).splitlines()[0]}") from None
+        absent = getattr(error.__cause__, "name", None) if isinstance(error, ImportError) else None
+        why = f"its driver is not installed; run `./run uv pip install '{DRIVERS.get(absent, absent)}'`" if absent \
+            else str(error).splitlines()[0]
+        raise ValueError(f"--storage {url.partition('@')[2] or url}: can't be opened: {why}") from None
 
 
 def begin_study(name: str, storage: optuna.storages.BaseStorage, space: Space, judged_by: str, sampler, pruner,
@@ -122,6 +126,21 @@ def num_taken(study: optuna.Study) -> int:
     """Return how many trials have run, failed by themselves, or run now; those cut off by a kill are run again and not counted."""
     return sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING) or "error" in trial.user_attrs
                for trial in study.get_trials(deepcopy=False))
+
+
+def say_progress(study: optuna.Study) -> str:
+    """Return how far a study is: trials of those that were last asked for, the best CER, the time that the others may take."""
+    trials, wanted = study.get_trials(deepcopy=False), study.user_attrs.get("n_trials", 0)
+    running = sum(trial.state == TrialState.RUNNING and not is_abandoned(trial) for trial in trials)
+    ended = num_taken(study) - sum(trial.state == TrialState.RUNNING for trial in trials)
+    said = [f"{ended} of {max(wanted, ended)} trials have ended, {running} running"]
+    complete = [trial.value for trial in trials if trial.state == TrialState.COMPLETE]
+    if complete:
+        said.append(f"best CER {min(complete):.4f}")
+    seconds = [trial.duration.total_seconds() for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    if seconds and running and ended < wanted:
+        said.append(f"about {sum(seconds) / len(seconds) * (wanted - ended) / running / 60:.0f} min left")
+    return ", ".join(said)
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial:
