@@ -47,13 +47,17 @@ def read_inputs(base: Path, folders: tuple[Path, Path, Path]) -> Inputs:
     from ocrtune.params.train import TrainParams
     from ocrtune.rows import read_rows
     from ocrtune.training.checkpoints import checkpoint_folder
+    from ocrtune.training.launching import wants_launch
     from ocrtune.training.trainer import check_settings
+    from ocrtune.training.unsloth_backend import import_unsloth
 
     pages, splits, rehearsal = folders
     student = read_params()["student"]
     params = load_section("train", TrainParams)
     profile = load_section(f"students.{student}", StudentProfile)
     check_settings(profile, params)
+    if params.backend == "unsloth" and not wants_launch(params.launch):
+        import_unsloth()  # before all that it patches
     columns = ("page_id", "image", "text")
     rows = {name: read_rows(splits / f"{name}.jsonl", columns) for name in ("train", "val")}
     if not rows["train"]:
@@ -100,12 +104,9 @@ def learn(inputs: Inputs, base: Path, splits: Path, adapter: Path, log: Path) ->
     from ocrtune.training.finetuning import finetune, record_training
     from ocrtune.training.launching import is_first
     from ocrtune.training.saving import clear_when_full
-    from ocrtune.training.unsloth_backend import import_unsloth
 
     student, profile, params, rows, num_clean, digest, checkpoints = inputs
     num_examples = len(rows["train"]) - num_clean
-    if params.backend == "unsloth":
-        import_unsloth()
     print(f"train: {num_examples} examples and {num_clean} of clean print, {len(rows['val'])} to validate", flush=True)
     print(note_on_serving(student, profile), flush=True)
     model, fits, weights = finetune(base, profile, params, rows, splits, log, checkpoints)

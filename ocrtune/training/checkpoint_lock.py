@@ -69,9 +69,9 @@ def hold_checkpoints(folder: Path) -> Iterator[None]:
     lock, queue = lock_files(folder)
     handle = try_lock(lock)
     if handle is None:
-        print(f"{folder}: another process trains with the same inputs; waiting for its end, to go on with what it has learnt", flush=True)
         with queue.open("a") as place:
             fcntl.flock(place, fcntl.LOCK_SH)
+            print(f"{folder}: another process trains with the same inputs; waiting for its end, to go on with what it has learnt", flush=True)
             while (handle := try_lock(lock)) is None:
                 time.sleep(POLL_S)
     with handle:
