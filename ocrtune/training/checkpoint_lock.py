@@ -71,7 +71,7 @@ def hold_checkpoints(folder: Path) -> Iterator[None]:
     if handle is None:
         with queue.open("a") as place:
             fcntl.flock(place, fcntl.LOCK_SH)
-            print(f"{folder}: another process trains with the same inputs; waiting for its end, to go on with what it has learnt", flush=True)
+            print(f"{folder}: another process trains with the same inputs; waiting for its end, to go on from there", flush=True)
             while (handle := try_lock(lock)) is None:
                 time.sleep(POLL_S)
     with handle:
