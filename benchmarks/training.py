@@ -58,7 +58,7 @@ def train_plain(base: Path, rows: list[dict], folder: Path) -> list[float]:
     from peft import LoraConfig
     from trl import SFTConfig
 
-    from ocrtune.training.finetuning import build_trainer_class
+    from ocrtune.training.trainer import build_trainer_class
 
     began = time.perf_counter()
     model = transformers.AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
