@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from conftest import ROOT, Project, page_row
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from ocrtune.models.processors import revealed
 from ocrtune.models.vlm import encode_pages, load_model, load_processor, open_image, prompt_text
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
@@ -38,10 +40,12 @@ PROMPTS = {
                 "<|im_start|>user\n<img><imgpad></img>\n OCR: <|im_end|><|im_start|>assistant\n",
     "lightonocr": "<|im_start|>user\n<|image_pad|><|im_end|>\n<|im_start|>assistant\n",
     "smolvlm": "<|im_start|>User:<image> Extract all text from the image.<end_of_utterance>\nAssistant:",
+    "granite-docling": "<|start_of_role|>user<|end_of_role|><image>Convert this page to docling.<|end_of_text|>\n"
+                       "<|start_of_role|>assistant<|end_of_role|>",
     "glm-ocr": "[gMASK]<sop><|user|>\n<|begin_of_image|><|image|><|end_of_image|>Text Recognition:<|assistant|>\n",
 }
 ENDS = {"deepseek-ocr": "<｜end▁of▁sentence｜>", "deepseek-ocr-2": "<｜end▁of▁sentence｜>", "gemma-3": "<end_of_turn>",
-        "paddleocr-vl": "</s>", "smolvlm": "<end_of_utterance>", "glm-ocr": "<|endoftext|>"}
+        "paddleocr-vl": "</s>", "smolvlm": "<end_of_utterance>", "granite-docling": "<|end_of_text|>", "glm-ocr": "<|endoftext|>"}
 TEXTS, SIZES = ["ab", "cat 1", "dog", "Zug 22"], [80, 200, 64, 120]
 BASE, ADAPTER, MERGED, PAGES, SPLITS = map(Path, ("models/base", "models/adapter", "models/merged", "data/pages", "data/splits"))
 CANARY, REPORT, DOCUMENTS = Path("data/canary"), Path("metrics/merge.json"), Path("data/documents")
@@ -160,6 +164,23 @@ def test_a_merged_processor_encodes_as_its_base(miniatures, family, tmp_path):
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert (tmp_path / "video_preprocessor_config.json").is_file() == (miniatures(family) / "video_preprocessor_config.json").is_file()
+
+
+@pytest.mark.parametrize("name", ["Idefics3ImageProcessorPil", "HunYuanVLImageProcessorPil", "Idefics3Processor"])
+def test_processors_that_draw_with_pil_are_found_without_torchvision(name):
+    assert revealed(name).__name__ == name
+    assert not getattr(revealed(name), "is_dummy", False)
+
+
+def test_a_processor_that_transformers_lacks_is_none():
+    assert revealed("DeepseekVLV2Processor") is None
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is here")
+@pytest.mark.parametrize("name", ["PixtralProcessor", "Gemma4Processor", "Lfm2VlImageProcessor"])
+def test_a_processor_that_needs_torchvision_says_so(name):
+    with pytest.raises(ValueError, match=f"{name}: transformers' class needs torchvision, which is not part of this environment; give"):
+        revealed(name)
 
 
 @pytest.mark.parametrize("corpus", ["deepseek-ocr", "deepseek-ocr-2"], indirect=True)

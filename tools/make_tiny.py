@@ -24,7 +24,7 @@ def make_tiny(family: str, folder: Path) -> None:
         "deepseek-ocr": deepseek.build_deepseek_ocr, "deepseek-ocr-2": deepseek.build_deepseek_ocr2, "gemma-3": models.build_gemma3,
         "qwen25-vl": models.build_qwen2_5_vl, "qwen3-vl": models.build_qwen3_vl, "paddleocr-vl": models.build_paddleocr_vl,
         "got-ocr2": models.build_got_ocr2, "lightonocr": models.build_lighton_ocr, "smolvlm": models.build_smolvlm,
-        "glm-ocr": models.build_glm_ocr,
+        "granite-docling": models.build_granite_docling, "glm-ocr": models.build_glm_ocr,
     }
     if family not in builders:
         raise ValueError(f"{family}: no such family; there are: {', '.join(sorted(builders))}")

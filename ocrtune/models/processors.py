@@ -1,6 +1,8 @@
 """Open a model's processor from its folder: tokenizer and image half, drawn with PIL on every machine; no video half."""
 
+import importlib
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,19 +10,38 @@ PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json", "tokeniz
 VIDEO_FILE = "video_preprocessor_config.json"
 
 
+def revealed(name: str):
+    """Return a class of transformers, or None where it has none of that name.
+
+    Where torchvision is not installed transformers hides whole files whose text names it, those that draw with PIL too: these
+    classes are taken from their files. One that does need a package which is not here is a `ValueError`.
+    """
+    import transformers
+
+    try:
+        found = getattr(transformers, name, None)
+        if getattr(found, "is_dummy", False):
+            module = importlib.import_module(found.__module__)
+            found = getattr(module, name)
+            setattr(sys.modules[module.__package__], name, found)  # where AutoImageProcessor looks
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{name}: transformers' class needs {(error.__cause__ or error).name}, which is not part of this environment; "
+                         "give the family a processor of its own in ocrtune/families, see docs/models.md") from None
+    return found
+
+
 def processor_class(folder: Path):
     """Return the class that the folder's own files name, or the one that transformers has for its model type."""
-    import transformers
     from transformers.models.auto.auto_mappings import PROCESSOR_MAPPING_NAMES
 
     for file in PROCESSOR_FILES:
         path = folder / file
         name = json.loads(path.read_text(encoding="utf-8")).get("processor_class") if path.is_file() else None
-        if name and hasattr(transformers, name):
-            return getattr(transformers, name)
+        if name and (found := revealed(name)):
+            return found
     kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     if kind in PROCESSOR_MAPPING_NAMES:
-        return getattr(transformers, PROCESSOR_MAPPING_NAMES[kind])
+        return revealed(PROCESSOR_MAPPING_NAMES[kind])
     raise ValueError(f"{folder}: no file of it names a processor that transformers has ({', '.join(PROCESSOR_FILES)})")
 
 
@@ -55,8 +76,13 @@ def without_video(processor_class):
 
 def open_image_half(folder: Path, settings: dict):
     """Return the image processor with the profile's settings; one that it does not know is a `ValueError`."""
+    from transformers.image_processing_base import ImageProcessingMixin
     from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
+    told, _ = ImageProcessingMixin.get_image_processor_dict(folder, local_files_only=True)
+    name = told.get("image_processor_type", "").removesuffix("Fast")
+    if name and not revealed(f"{name}Pil"):
+        revealed(name)  # says what it needs
     images = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True, **settings)
     allowed = set(images.valid_kwargs.__annotations__) | set(images.__dict__)
     unknown = sorted(settings.keys() - allowed)

@@ -156,6 +156,22 @@ def build_smolvlm(folder: Path) -> None:
         "max_image_size": {"longest_edge": 64}, "do_image_splitting": True}, {"image_seq_len": 16, "processor_class": "SmolVLMProcessor"})
 
 
+def build_granite_docling(folder: Path) -> None:
+    """The processor adds a token to those of the tokenizer, which the published table of embeddings has no row for either."""
+    from transformers import Idefics3Config, Idefics3ForConditionalGeneration
+
+    tokenizer = byte_tokenizer(tokens.GRANITE, bos_token="<|start_of_role|>", eos_token="<|end_of_text|>", pad_token="<|end_of_text|>",
+                               unk_token="<|unk|>")
+    config = Idefics3Config(
+        **token_ids(tokenizer, image_token_id="<image>"), scale_factor=2, tie_word_embeddings=True, pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        text_config=text_settings(tokenizer, model_type="llama", head_dim=16, tie_word_embeddings=True),
+        vision_config={**VISION, "image_size": 64, "patch_size": 8})
+    save(folder, Idefics3ForConditionalGeneration, config, tokenizer, templates.GRANITE, {
+        "image_processor_type": "Idefics3ImageProcessor", "processor_class": "Idefics3Processor", "size": {"longest_edge": 128},
+        "max_image_size": {"longest_edge": 64}, "do_image_splitting": True}, {"image_seq_len": 16, "processor_class": "Idefics3Processor"})
+
+
 def build_glm_ocr(folder: Path) -> None:
     from transformers import GlmOcrConfig, GlmOcrForConditionalGeneration
 

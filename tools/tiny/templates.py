@@ -18,4 +18,6 @@ PADDLE = template("User: ", "Assistant:\n", image="<|IMAGE_START|><|IMAGE_PLACEH
                   close="{{ '\n' if message.role == 'user' else eos_token }}", begin="{{ bos_token }}")
 SMOL = template("User:", "Assistant:", image="<image>", words=" {{ part.text }}", close="<end_of_utterance>\n",
                 begin="<|im_start|>")
+GRANITE = template("<|start_of_role|>user<|end_of_role|>", "<|start_of_role|>assistant<|end_of_role|>", image="<image>",
+                   close="<|end_of_text|>\n")
 GLM = template("<|user|>\n", "<|assistant|>\n", image="<|begin_of_image|><|image|><|end_of_image|>", begin="[gMASK]<sop>")

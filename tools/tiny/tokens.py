@@ -10,6 +10,8 @@ PADDLE = ["<unk>", "<s>", "</s>", "<pad>", "<|IMAGE_START|>", "<|IMAGE_END|>", "
 GOT = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<imgpad>"]
 SMOL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>",
         *(f"<row_{row}_col_{column}>" for row in range(1, 5) for column in range(1, 5))]
+GRANITE = ["<|end_of_text|>", "<|start_of_role|>", "<|end_of_role|>", "<|unk|>", "<image>", "<fake_token_around_image>", "<global-img>",
+           *(f"<row_{row}_col_{column}>" for row in range(1, 5) for column in range(1, 5)), "<doctag>", "</doctag>", "<text>", "</text>"]
 GLM = ["<|endoftext|>", "[MASK]", "[gMASK]", "[sMASK]", "<sop>", "<eop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>",
        "<|image|>", "<|begin_of_image|>", "<|end_of_image|>", "<|video|>", "<|begin_of_video|>", "<|end_of_video|>"]
 
