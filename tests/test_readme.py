@@ -90,3 +90,16 @@ def test_yaml_is_taken_as_it_stands(block):
     shipped = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     values = merge(shipped, yaml.safe_load(block))
     assert problems(values) == []
+
+
+def test_what_scripts_call_otherwise_is_in_params():
+    table = (ROOT / "docs/models.md").read_text(encoding="utf-8").partition("## Coming from scripts")[2].partition("\n## ")[0]
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    same = next(row for row in table.splitlines() if row.endswith("the same under `train` |")).split("|")[1]
+    paths = {*re.findall(r"`((?:train|students|crawl)\.[\w.-]+)", table), *(f"train.{name}" for name in re.findall(r"\w+", same))}
+    assert len(paths) > 20
+    for path in paths:
+        value = params
+        for name in path.split("."):
+            assert name in value, path
+            value = value[name]
