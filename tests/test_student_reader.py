@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT, draw_line
 from PIL import Image
+from rapidfuzz.distance import Levenshtein
 
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.teachers import Local
@@ -97,7 +99,8 @@ def test_a_text_cut_off_is_told(student, pages):
 
 def test_its_identity_hangs_on_weights_and_settings(student):
     identities = [open_student(student, **change).identity for change in (
-        {}, {"prompts": {"ocr": "x"}}, {"max_new_tokens": 5}, {"dtype": "bfloat16"}, {"image": {"do_resize": False}})]
+        {}, {"prompts": {"ocr": "x"}}, {"max_new_tokens": 5}, {"dtype": "bfloat16"}, {"image": {"do_resize": False}},
+        {"image": {"min_height": 32}})]
     (student / "config.json").write_text((student / "config.json").read_text() + " ")
     identities.append(open_student(student).identity)
     assert len({json.dumps(identity) for identity in identities}) == len(identities)
@@ -110,3 +113,31 @@ def test_a_student_that_is_not_there_says_what_to_put_there(tmp_path):
         open_student(tmp_path / "models")
     with pytest.raises(ValueError, match=r"absent: no model here; put config\.json"):
         open_student(tmp_path / "absent")
+
+
+def test_lines_lower_than_the_student_was_taught_are_scaled_up(tmp_path):
+    text = "The quick brown fox jumps over the lazy dog"
+    tall, low = tmp_path / "tall.png", tmp_path / "low.png"
+    draw_line(tall, text, 480)
+    with Image.open(tall) as image:
+        image.resize((240, 16), Image.Resampling.BOX).save(low)
+    pages = [Page("tall", tall, "0"), Page("low", low, "0")]
+    profile = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["students"]["tiny"]
+    readings = read(open_student(SHIPPED, **profile), pages)
+    assert readings["tall"].text == text
+    assert Levenshtein.distance(readings["low"].text, text) <= 2
+    alone = read(open_student(SHIPPED, **profile | {"image": {}}), pages)
+    assert alone["tall"] == readings["tall"]  # a line as high as it was taught is as it was
+    assert Levenshtein.distance(alone["low"].text, text) > 20
+
+
+def test_lines_wider_than_the_student_sees_are_told(student, tmp_path, capfd):
+    wide = tmp_path / "wide.png"
+    draw_line(wide, "abc", 1300)
+    read(open_student(student, image={"min_height": 32}), [Page("wide", wide, "0")])
+    assert "wide and 0 more are wider than 40 times their height" in capfd.readouterr().out
+
+
+def test_a_height_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"image\.min_height '32': expected a whole number of px"):
+        open_student(SHIPPED, image={"min_height": "32"})

@@ -14,6 +14,7 @@ from ocrtune.models.checkpoints import check_code, check_loaded, check_whole, re
 from ocrtune.models.contract import check_template
 from ocrtune.models.downloads import check_commit
 from ocrtune.models.gpu_locks import claim_gpu
+from ocrtune.models.line_images import scale_up
 from ocrtune.models.packed_attention import use_packed_attention
 from ocrtune.models.processors import open_processor
 from ocrtune.models.quantization import four_bit_settings
@@ -140,11 +141,15 @@ def load_processor(folder: Path, profile: StudentProfile):
     One of another model, or with another chat template than the model was trained with, is a `ValueError`.
     """
     family = find_family(folder)
+    settings = {name: value for name, value in profile.image.items() if name != "min_height"}
     if profile.trust_remote_code and family is None:
         from transformers import AutoProcessor
 
-        return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=True, **profile.image)
-    processor = family.load_processor(folder, profile.image) if family else open_processor(folder, profile.image)
+        processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=True, **settings)
+        processor.min_height = profile.image.get("min_height", 1)
+        return processor
+    processor = family.load_processor(folder, settings) if family else open_processor(folder, settings)
+    processor.min_height = profile.image.get("min_height", 1)
     config = read_config(folder)
     expected = config.get("image_token_id", config.get("image_token_index", getattr(family, "IMAGE_TOKEN_ID", None)))
     if expected is not None and expected not in processor.image_token_ids:
@@ -181,7 +186,8 @@ def prompt_text(processor, prompt: str) -> str:
 def encode_pages(processor, images: Sequence, prompt: str):
     """Return model inputs for pages, padded on the left: input_ids and attention_mask (n, t), pixel_values."""
     text = prompt_text(processor, prompt)
-    return processor(images=[[image] for image in images], text=[text] * len(images), padding=True, padding_side="left",
+    height = getattr(processor, "min_height", 1)
+    return processor(images=[[scale_up(image, height)] for image in images], text=[text] * len(images), padding=True, padding_side="left",
                      return_tensors="pt", add_special_tokens=False, **getattr(processor, "image_settings", {}))
 
 

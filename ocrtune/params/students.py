@@ -32,7 +32,8 @@ class StudentProfile(Section):
     batch_size: int = Field(default=16, ge=1, description="pages a batch when it reads")
     max_new_tokens: int = Field(default=4096, ge=1)
     unit: Literal["page", "block", "line"] = Field(default="page", description="what tools.infer shows it at a time")
-    image: dict = Field(default_factory=dict, description="settings of its image processor: its geometry")
+    image: dict = Field(default_factory=dict, description="settings of its image processor: its geometry; `min_height` is ours, "
+                        "in px: a lower image is scaled up to it")
     end: str = Field(default="", description="the token that ends an answer; empty: the first that its generation config names")
     repeat_guard: RepeatGuard | None = None
     repository: str = Field(default="", description="where its weights are downloaded from on first use: owner/name of a hub")
@@ -44,6 +45,13 @@ class StudentProfile(Section):
     def ask_something(self):
         if self.task not in self.prompts:
             raise ValueError(f"task {self.task!r}: prompts has: {', '.join(sorted(self.prompts)) or 'nothing'}; add it there")
+        return self
+
+    @model_validator(mode="after")
+    def scale_up_by_pixels(self):
+        height = self.image.get("min_height", 1)
+        if type(height) is not int or height < 1:
+            raise ValueError(f"image.min_height {height!r}: expected a whole number of px, 1 or more")
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from ocrtune.models.adapters import WEIGHTS as ADAPTER
 from ocrtune.models.adapters import find_base, is_adapter, load_adapted
 from ocrtune.models.contract import check_contract
 from ocrtune.models.downloads import fetch_student
+from ocrtune.models.line_images import widest
 from ocrtune.models.vlm import generate_texts, load_model, load_processor, open_image, prompt_text, weights_digest
 from ocrtune.params.students import StudentProfile
 from ocrtune.reading import Page, Reading
@@ -83,6 +84,11 @@ class StudentReader:
             except ValueError as error:
                 print(f"{page.page_id}: not read: {error}", flush=True)
                 yield page, Reading("", "error", str(error))
+        limit = widest(processor)
+        wide = [page.page_id for page, image in images.items() if image.width / image.height > limit]
+        if wide:
+            print(f"{wide[0]} and {len(wide) - 1} more are wider than {limit:.0f} times their height: their letters are squeezed and "
+                  "read worse; cut such lines in two", flush=True)
         yield from self.read_batch(images, model, processor)
 
     def read_batch(self, images: dict[Page, Any], model, processor) -> Iterator[tuple[Page, Reading]]:

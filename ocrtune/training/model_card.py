@@ -84,6 +84,8 @@ def write_card(file: Path, base: Path, adapter: Path, contract: Mapping, splits:
     asked = json.dumps({name: contract.get(name) for name in ("prompt", "image", "decoding", "postprocess")}, ensure_ascii=False)
     versions = ", ".join(f"{name} {number}" for name, number in contract.get("versions", {}).items())
     clean, learnt, judged = describe_training(contract.get("training", {}))
+    height = contract.get("image", {}).get("min_height")
+    low = f"\n  Its processor does not know `min_height`: with plain transformers, scale lower images up to {height} px first." if height else ""
     agreed = f"on {gate['num_pages']} pages {gate['equal_texts']} texts equal"
     fetched = f"{origin[0]} at commit {origin[1]}, " if origin else ""
     write_text(file, f"""{header_of(licence, origin[0] if origin else None)}
@@ -95,7 +97,7 @@ def write_card(file: Path, base: Path, adapter: Path, contract: Mapping, splits:
 - **Training**: {how}; towers adapted: {contract["mode"]}{learnt}. {versions}.
 {judged}- **Merged** into {gate["dtype"]}: {gate["changed_tensors"]} tensors changed; {agreed}
   to the adapter's, logits within {gate["logit_difference"]:.1e}.
-- **Ask it as it was trained**: `{asked}`; the same stands in inference.json.
+- **Ask it as it was trained**: `{asked}`; the same stands in inference.json.{low}
 
 ```bash
 {serving}
