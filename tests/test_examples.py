@@ -75,3 +75,23 @@ def test_texts_longer_than_the_student_may_write_are_told(processor, rows, tmp_p
 def test_the_limit_is_the_models(built_student):
     model = load_model(built_student, PROFILE)
     assert text_limit(model) == model.config.text_config.max_position_embeddings
+
+
+def test_characters_that_the_model_cant_write_are_named_and_their_examples_refused(processor, rows, tmp_path):
+    rows[0]["text"], rows[1]["text"], rows[2]["text"] = "Ελλ", "n\u0303 a", "a\u2605 \u0440\u0301"
+    fit = fit_examples(rows, tmp_path, processor, "", 1000, "fail")
+    assert [row["page_id"] for row in fit.kept] == ["l2"]
+    assert fit.kept[0]["tokens"] == processor.tokenizer("ñ a")["input_ids"]  # composed: it can say that
+    assert [row["reason"].partition(": ")[2] for row in fit.refused] == ["Ε λ", "U+0301 р ★"]
+    assert "can't write these characters: Ε λ U+0301 р ★, in 2 of 3 examples" in fit.report(1000)
+    fit = fit_examples(rows[:1], tmp_path, processor, "", 1000, "fail")
+    assert fit.report(1000) == "no examples; 0 cut short, 1 refused; the model can't write these characters: Ε λ, in 1 of 1 examples"
+
+
+def test_lines_wider_than_the_model_sees_are_counted(built_student, tmp_path):
+    rows = [{"page_id": str(width), "image": f"{width}.png", "text": "abc"} for width in (1280, 1300)]
+    for row in rows:
+        draw_line(tmp_path / row["image"], "abc", int(row["page_id"]))
+    profile = StudentProfile(prompts={"ocr": ""}, image={"min_height": 32})
+    assert fit_examples(rows, tmp_path, load_processor(built_student, profile), "", 1000, "fail").num_wide == 1
+    assert fit_examples(rows, tmp_path, load_processor(built_student, PROFILE), "", 1000, "fail").num_wide == 0  # not meant for lines
