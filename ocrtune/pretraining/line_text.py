@@ -11,6 +11,28 @@ from collections.abc import Iterable
 from pathlib import Path
 
 DICTIONARIES = Path("/usr/share/hunspell")
+# Debian package: licence of its words, as Debian 12 states it.
+PACKAGES = {
+    "hunspell-en-us": "SCOWL's own (as is, with notice)",
+    "hunspell-de-de": "GPL-2+",
+    "hunspell-fr-classical": "MPL-2.0",
+    "hunspell-vi": "GPL-2",
+    "hunspell-es": "GPL-3+, LGPL-3+ or MPL-1.1+",
+    "hunspell-it": "GPL-3",
+    "hunspell-pt-pt": "GPL-2, LGPL-2.1 or MPL-1.1",
+    "hunspell-pl": "GPL, LGPL, MPL, Apache-2.0 or CC-SA-1.0",
+    "hunspell-cs": "GPL-2",
+    "hunspell-ro": "GPL-2, LGPL-2.1 or MPL-1.1",
+    "hunspell-hu": "GPL-3+, LGPL-3+ or MPL-2.0+",
+    "hunspell-sv": "LGPL-3",
+    "hunspell-da": "LGPL-2.1, GPL-2 or MPL-1.1",
+    "hunspell-hr": "LGPL or SISSL",
+    "hunspell-nl": "BSD-2-Clause or CC-BY-3.0",
+    "hunspell-lv": "LGPL-2.1+",
+    "hunspell-tr": "MPL-2.0",
+    "hunspell-is": "CC-BY-SA-3.0",
+    "hunspell-lt": "BSD-3-Clause",
+}
 # Language: (dictionary, weight). Vietnamese weighs more, for it has the most marks to tell apart.
 LANGUAGES = {
     "en": ("en_US", 26), "de": ("de_DE", 9), "fr": ("fr", 9), "vi": ("vi_VN", 15), "es": ("es_ES", 6), "it": ("it_IT", 4),
@@ -72,7 +94,7 @@ class LineWriter:
         """Return a writer of all installed languages; without any, an error that names the packages."""
         found = {name: weight for name, (file, weight) in LANGUAGES.items() if (DICTIONARIES / f"{file}.dic").is_file()}
         if not found:
-            raise FileNotFoundError(f"{DICTIONARIES}: no dictionaries; install hunspell-en-us and its sisters, or give words of your own")
+            raise FileNotFoundError(f"{DICTIONARIES}: no dictionaries; apt install {' '.join(PACKAGES)}, or give words of your own")
         return cls({name: load_words(name) for name in found}, found)
 
     def word(self, rng: random.Random, language: str) -> str:
@@ -92,9 +114,13 @@ class LineWriter:
             word = f"{left}{word}{right}"
         return word
 
-    def prose(self, rng: random.Random, characters: frozenset[str], length: int) -> str:
-        """Return about `length` characters of words, numbers and marks in one language, all in `characters`."""
-        language = rng.choices(list(self.weights), list(self.weights.values()))[0]
+    def draw_language(self, rng: random.Random) -> str:
+        """Return a language, the heavier ones oftener."""
+        return rng.choices(list(self.weights), list(self.weights.values()))[0]
+
+    def prose(self, rng: random.Random, characters: frozenset[str], length: int, language: str | None = None) -> str:
+        """Return about `length` characters of words, numbers and marks in one language (None: any), all in `characters`."""
+        language = language or self.draw_language(rng)
         pieces, size = [], 0
         while size < length:
             draw = rng.random()

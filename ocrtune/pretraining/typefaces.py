@@ -134,11 +134,19 @@ def typefaces_in(folder: Path) -> dict[str, list[Typeface]]:
     return families
 
 
+def need(families: dict[str, list[Typeface]], packages: Iterable[str]) -> dict[str, list[Typeface]]:
+    """Return the families; where there are none, an error names the packages that bring them."""
+    if not families:
+        raise FileNotFoundError(f"{FONT_ROOTS[0]}: none of the typefaces; apt install {' '.join(packages)}, or give a folder of your own")
+    return families
+
+
 def seen_typefaces() -> dict[str, list[Typeface]]:
     """Return the families that the student is trained on."""
-    return find_typefaces(name for name in PACKAGES if name not in UNSEEN)
+    seen = [name for name in PACKAGES if name not in UNSEEN]
+    return need(find_typefaces(seen), seen)
 
 
 def unseen_typefaces() -> dict[str, list[Typeface]]:
     """Return the families that the student never sees in training."""
-    return find_typefaces(UNSEEN)
+    return need(find_typefaces(UNSEEN), UNSEEN)
