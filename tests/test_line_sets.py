@@ -60,17 +60,18 @@ def test_a_model_is_measured_by_set_and_by_column_with_intervals(tmp_path, capsy
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     for folder in ("one/lines", "two/lines"):  # of one name, with images of one name
-        rows = [{"image": f"{number}.png", "text": text, "kind": text[0]} for number, text in enumerate(("abc def", "xyz"))]
+        rows = [{"image": f"{text[0]}.png", "text": text, "kind": text[0]} for text in ("a quick brown fox", "in the morning")]
         for row in rows:
-            draw_line(tmp_path / folder / row["image"], row["text"] if folder.startswith("one") else "other", 120)
+            draw_line(tmp_path / folder / row["image"], row["text"] if folder.startswith("one") else "other", 240)
         write_rows(tmp_path / folder / "lines.jsonl", rows, key="image")
     measure.main(ROOT / "models/base/tiny", [Path("one/lines"), Path("two/lines")])
-    table = capsys.readouterr().out
-    assert f"| one/lines | {ROOT}/models/base/tiny | 2 | 0.00% | 0.00% to 0.00% | 0.00% | 100% |" in table
-    assert "| two/lines |" in table
-    assert "| 0% |" in table.splitlines()[-1]
+    one, two = (line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[-2:])
+    assert (one[0], one[2], two[0], two[2]) == ("one/lines", "2", "two/lines", "2")
+    assert float(one[3].strip("%")) < 20 < 60 < float(two[3].strip("%"))
+    low, high = (float(bound.strip("%")) for bound in one[4].split(" to "))
+    assert low <= float(one[3].strip("%")) <= high
     measure.main(ROOT / "models/base/tiny", [Path("one/lines")], by="kind")
-    assert [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[-2:]] == ["| one/lines, a", "| one/lines, x"]
+    assert [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()[-2:]] == ["| one/lines, a", "| one/lines, i"]
 
 
 def test_a_profile_that_is_none_is_told(capsys):

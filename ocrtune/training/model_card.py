@@ -85,7 +85,7 @@ def write_card(file: Path, base: Path, adapter: Path, contract: Mapping, splits:
     versions = ", ".join(f"{name} {number}" for name, number in contract.get("versions", {}).items())
     clean, learnt, judged = describe_training(contract.get("training", {}))
     height = contract.get("image", {}).get("min_height")
-    low = f"\n  Its processor doesn't know `min_height`: for plain transformers, scale lower images up to {height} px first." if height else ""
+    low = f"\n  Plain transformers doesn't know `min_height`: there, scale lower images up to {height} px yourself." if height else ""
     agreed = f"on {gate['num_pages']} pages {gate['equal_texts']} texts equal"
     fetched = f"{origin[0]} at commit {origin[1]}, " if origin else ""
     write_text(file, f"""{header_of(licence, origin[0] if origin else None)}
