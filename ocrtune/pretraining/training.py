@@ -89,9 +89,12 @@ class Chunks:
 
 
 class Pretraining:
-    """A student in training: model, alignment head, optimizers, and how far it is."""
+    """A student in training: model, alignment head, optimizers, and how far it is.
 
-    def __init__(self, folder: Path, device: str, seed: int, matrix_lr: float, other_lr: float, bf16: bool):
+    `plan` is what else makes the run what it is, by name: numbers and words that its checkpoint keeps and that it goes on with alone.
+    """
+
+    def __init__(self, folder: Path, device: str, seed: int, matrix_lr: float, other_lr: float, bf16: bool, plan: dict | None = None):
         import torch
 
         from ocrtune.models.packed_attention import use_packed_attention
@@ -99,6 +102,7 @@ class Pretraining:
 
         torch.manual_seed(seed)
         self.folder, self.device, self.bf16 = folder, device, bf16
+        self.plan = plan or {}
         self.chunk, self.step = -1, 0
         self.model = build_model().to(device)
         use_packed_attention(self.model)
@@ -153,13 +157,18 @@ class Pretraining:
         return language.item(), aligned.item()
 
     def resume(self) -> bool:
-        """Load the checkpoint in the folder, if there is one, and say whether there was."""
+        """Load the checkpoint in the folder, if there is one, and say whether there was; one of another plan is a `ValueError`."""
         import torch
 
         saved = self.folder / "checkpoint.pt"
         if not saved.exists():
             return False
         state = torch.load(saved, map_location=self.device, weights_only=True)
+        begun = state.get("plan", {})
+        others = [name for name in self.plan if begun.get(name) != self.plan[name]]
+        if others:
+            raise ValueError(f"{saved}: begun with {', '.join(f'{name} {begun.get(name)}' for name in others)}, now asked for "
+                             f"{', '.join(f'{name} {self.plan[name]}' for name in others)}; ask as before, or name another --out")
         self.model.load_state_dict(state["model"])
         self.head.load_state_dict(state["head"])
         for optimizer, tensors in zip(self.optimizers, state["optimizers"], strict=True):
@@ -173,7 +182,7 @@ class Pretraining:
 
         partial = self.folder / "checkpoint.partial"
         torch.save({"model": self.model.state_dict(), "head": self.head.state_dict(), "chunk": self.chunk, "step": self.step,
-                    "optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}, partial)
+                    "plan": self.plan, "optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}, partial)
         partial.replace(self.folder / "checkpoint.pt")
         self.export(self.folder / "model")
 
