@@ -2,14 +2,18 @@
 
 import json
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from ocrtune.labels.gold import put_gold, read_gold, take_back
 from ocrtune.rows import RowError, write_rows
 from ocrtune.studio.curves import draw_curve, find_curves
+from ocrtune.studio.git_state import GitError
+from ocrtune.studio.gold_commits import commit_gold
 from ocrtune.studio.last_verdict import measure_gate, say_gate, say_verdict
 from ocrtune.studio.marked_edits import mark
 from ocrtune.studio.paging import ROWS, place
@@ -18,7 +22,7 @@ from ocrtune.studio.pipeline_state import describe_change, flatten, read_figures
 from ocrtune.studio.project import Project
 from ocrtune.studio.result_files import list_files
 from ocrtune.studio.result_sets import Result, load_results
-from ocrtune.studio.review_order import judge_page, leave_out_checked, list_tasks
+from ocrtune.studio.review_order import find_task, judge_page, leave_out_checked, list_tasks
 from ocrtune.studio.selection import ORDERS, PERFECT, Query, choose, list_kinds, name_score, pool
 from ocrtune.studio.side_by_side import choose_rows, join
 from ocrtune.studio.task_edits import delete_task, save_task
@@ -152,6 +156,61 @@ def test_review_order_puts_doubt_before_length(tmp_path):
     tasks = list_tasks(project, {"x": {row["page_id"]: {"text": row["text_layer"]} for row in rows}})
     tasks = leave_out_checked(tasks, project.gold())
     assert [(task.page_id, task.worth > 0) for task in tasks] == [("d_p2", True), ("d_p3", False)]  # d_p1 is checked
+    assert find_task(project, "d_p1").others == {"label": "line 3"}
+    write_rows(tmp_path / "data/labels/labels.jsonl", labels[1:])
+    assert find_task(Project(tmp_path), "d_p1").others == {}  # nothing that would differ from its text
+
+
+@pytest.fixture
+def committed(tmp_path, monkeypatch) -> Project:
+    """Return a project whose gold of two rows git holds, with a file of somebody's staged beside it."""
+    for name, value in {"NAME": "Toni", "EMAIL": "toni@example.org"}.items():
+        monkeypatch.setenv(f"GIT_AUTHOR_{name}", value)
+        monkeypatch.setenv(f"GIT_COMMITTER_{name}", value)
+    project = Project(tmp_path / "täam/sub")
+    for name in ("a", "b"):
+        put_gold(project.gold_file, name, name, "old", None)
+    ask_git(project, "init", "-q", "..")
+    ask_git(project, "add", "data/gold.jsonl")
+    ask_git(project, "commit", "-qm", "first")
+    (project.root / "staged.txt").write_text("somebody's")
+    ask_git(project, "add", "staged.txt")
+    return project
+
+
+def ask_git(project: Project, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=project.root, check=True, capture_output=True, encoding="utf-8").stdout.strip()
+
+
+def test_git_names_each_reviewer_for_their_own_rows(committed):
+    path, gold = committed.gold_file, read_gold(committed.gold_file)
+    put_gold(path, "a", "a", "anna's", gold["a"], "anna")
+    put_gold(path, "台", "c", "臺北", None, "ben")
+    put_gold(path, "d", "d", None, None, "anna")
+    put_gold(path, "e", "e", "taken back", None, "ben")
+    take_back(path, "ben")
+    write_rows(path, [row for row in read_gold(path).values() if row["page_id"] != "b"])  # by hand
+    before = path.read_bytes()
+    assert len(commit_gold(committed, "ben")) == 2
+    assert path.read_bytes() == before
+    assert ask_git(committed, "log", "-2", "--format=%an <%ae> %cn: %s") == (
+        "ben <ben@studio> Toni: Gold: 2 rows checked\nanna <anna@studio> Toni: Gold: 2 rows checked")
+    assert [line[0] + line.split('"')[3] for line in ask_git(committed, "show", "-U0", "--format=", "HEAD").splitlines()
+            if line[:2] in ("+{", "-{")] == ["-b", "+台"]
+    assert ask_git(committed, "status", "--short", "--untracked-files=no") == "A  staged.txt"
+    assert commit_gold(committed, "ben") == []
+    assert take_back(path, "anna")["page_id"] == "d"  # what git holds can still be taken back
+    assert [title.split(" ", 1)[1] for title in commit_gold(committed, None)] == ["Toni: Gold: 1 row checked"]
+
+
+def test_gold_is_not_committed_into_a_merge(committed):
+    put_gold(committed.gold_file, "c", "c", "anna's", None, "anna")
+    put_gold(committed.gold_file, "d", "d", "ben's", None, "ben")
+    head = ask_git(committed, "rev-parse", "HEAD")
+    (Path(ask_git(committed, "rev-parse", "--absolute-git-dir")) / "MERGE_HEAD").write_text(head + "\n")
+    with pytest.raises(GitError, match="merge"):
+        commit_gold(committed, "anna")
+    assert ask_git(committed, "rev-parse", "HEAD") == head
 
 
 @pytest.fixture

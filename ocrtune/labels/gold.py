@@ -1,12 +1,13 @@
 """Write what people checked: data/gold.jsonl, one row an image, safe for several people at once.
 
 A row is `{page_id, sha256, text}`, found by the SHA-256 of the image's bytes; `text` null says that a person
-looked and the image can't be used. Who wrote it and when is git's to say.
+looked and the image can't be used. Who wrote it and when is git's to say; until it is asked to, the decisions lie
+beside the file, each `{author, before, row}` in its order: who, and what stood there before and after.
 """
 
 import fcntl
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ocrtune.rows import index_rows, read_rows, write_rows
 
 COLUMNS = ("sha256", "text")
 REMEDY = 'mend that line: {"page_id": "...", "sha256": "<of the image, from data/pages/pages.jsonl>", "text": "..."}'
+MOST_COMMITTED = 200  # decisions that are kept though git has them: they can still be taken back
 
 
 class ConflictError(ValueError):
@@ -39,15 +41,13 @@ def read_gold(path: Path) -> dict[str, dict]:
     return index_rows(read_rows(path, COLUMNS, REMEDY), "sha256", str(path)) if path.is_file() else {}
 
 
-def change_row(path: Path, sha256: str, expected: dict | None, choose: Callable[[], dict | None]) -> None:
-    """Replace the row of an image by what `choose` returns, None: no row, if it still is what is `expected`."""
-    with locked(path):
-        rows = read_gold(path)
-        if rows.get(sha256) != expected:
-            raise ConflictError(f"somebody else {describe(rows.get(sha256))} in the meantime; nothing was changed", rows.get(sha256))
-        row = choose()
-        rows.pop(sha256, None)
-        write_rows(path, [*rows.values(), *([row] if row else [])])
+def replace_row(path: Path, sha256: str, expected: dict | None, row: dict | None) -> None:
+    """Put a row in the place of an image's, None: no row, if that is what is `expected`. The file is locked by the caller."""
+    rows = read_gold(path)
+    if rows.get(sha256) != expected:
+        raise ConflictError(f"somebody else {describe(rows.get(sha256))} in the meantime; nothing was changed", rows.get(sha256))
+    rows.pop(sha256, None)
+    write_rows(path, [*rows.values(), *([row] if row else [])])
 
 
 def describe(row: dict | None) -> str:
@@ -57,17 +57,51 @@ def describe(row: dict | None) -> str:
     return "rejected it" if row["text"] is None else f"wrote {json.dumps(row['text'], ensure_ascii=False)}"
 
 
-def put_gold(path: Path, page_id: str, sha256: str, text: str | None, expected: dict | None) -> dict:
-    """Keep a checked text, on disk when this returns, and return its row.
+def put_gold(path: Path, page_id: str, sha256: str, text: str | None, expected: dict | None, author: str | None = None) -> dict:
+    """Keep a checked text, on disk when this returns, and return its row; `author` None: who git says.
 
     `expected` is the row that the person saw, None: none. Where another stands there now, nothing is
     written and a `ConflictError` holds it.
     """
     row = {"page_id": page_id, "sha256": sha256, "text": text}
-    change_row(path, sha256, expected, lambda: row)
+    with locked(path):
+        decisions = read_decisions(path)
+        replace_row(path, sha256, expected, row)
+        write_decisions(path, [*decisions, {"author": author, "before": expected, "row": row}])
     return row
 
 
-def restore_gold(path: Path, written: dict, before: dict | None) -> None:
-    """Take a row back to what it was before; not if somebody changed it since (`ConflictError`)."""
-    change_row(path, written["sha256"], written, lambda: before)
+def take_back(path: Path, author: str | None = None) -> dict | None:
+    """Undo the last decision of a person and return its row; None: there is none.
+
+    Where somebody changed the row since, it stays (`ConflictError`), and the next call undoes the decision before.
+    """
+    with locked(path):
+        decisions = read_decisions(path)
+        at = next((at for at in reversed(range(len(decisions))) if decisions[at]["author"] == author), None)
+        if at is None:
+            return None
+        last = decisions.pop(at)
+        try:
+            replace_row(path, last["row"]["sha256"], last["row"], last["before"])
+        except ConflictError as error:
+            write_decisions(path, decisions)
+            raise ConflictError(f"{last['row']['page_id']}: not undone: {error}", error.row) from None
+        write_decisions(path, decisions)
+    return last["row"]
+
+
+def decisions_file(path: Path) -> Path:
+    """Return where the decisions on a gold file lie."""
+    return path.with_name(f".{path.name}.decisions")
+
+
+def read_decisions(path: Path) -> list[dict]:
+    """Return the decisions on a gold file that git does not hold yet, and some before, oldest first."""
+    found = decisions_file(path)
+    return read_rows(found, ("author", "before", "row")) if found.is_file() else []
+
+
+def write_decisions(path: Path, decisions: list[dict]) -> None:
+    """Keep the decisions on a gold file, which is locked by the caller."""
+    write_rows(decisions_file(path), decisions, key=None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ocrtune.scoring.edits import count_edits
 from ocrtune.studio.project import Project
+from ocrtune.studio.result_files import list_files
 from ocrtune.studio.result_sets import NORMALIZER
 from ocrtune.texts.normalizers import find_normalizer
 
@@ -86,3 +87,38 @@ def judge_page(page: dict, label: dict | None, refused: dict | None, split: str 
     if split == "test":
         reasons.append("in test: every figure rests on it")
     return Task(page["page_id"], page["sha256"], text, others, tuple(reasons), worth)
+
+
+def find_tasks(project: Project) -> list[Task]:
+    """Return what is to be checked. The order is kept until a file changes; what gets checked meanwhile drops out of it."""
+    predictions = [path for name, path in sorted(list_files(project).items(), key=lambda entry: entry[0] == "base")
+                   if path.parent == project.root / "data" / "predictions"]
+    second = project.labels_folder / "second.jsonl"
+    readings = {path.stem: path for path in predictions} | ({"second teacher": second} if second.is_file() else {})
+    files = [project.pages_folder / "pages.jsonl", project.labels_folder / "labels.jsonl",
+             project.labels_folder / "refused.jsonl", project.splits_folder / "test.jsonl", *readings.values()]
+    tasks = project.keep("tasks", files, lambda: list_tasks(
+        project, {name: project.rows(path, ("page_id", "text")) for name, path in readings.items()}))
+    return leave_out_checked(tasks, project.gold())
+
+
+def find_task(project: Project, page_id: str) -> Task:
+    """Return the task of a page, one that is checked already too."""
+    found = next((task for task in find_tasks(project) if task.page_id == page_id), None)
+    if found:
+        return found
+    page = project.pages().get(page_id)
+    if page is None:
+        raise ValueError(f"{page_id}: no such page in data/pages/pages.jsonl")
+    row = project.gold().get(page["sha256"])
+    others = {"label": label["text"]} if (label := project.labels().get(page_id)) else {}
+    text = others.get("label", "") if row is None or row["text"] is None else row["text"]
+    return Task(page_id, page["sha256"], text, others, ("checked already" if row else "",), 0.0)
+
+
+def neighbour(tasks: list[Task], page_id: str | None, step: int) -> str | None:
+    """Return the page `step` places on in the queue; of one that is not in it, the first."""
+    ids = [task.page_id for task in tasks]
+    if not ids:
+        return None
+    return ids[min(max(ids.index(page_id) + step, 0), len(ids) - 1)] if page_id in ids else ids[0]

@@ -126,31 +126,90 @@
       list.scrollTop += Math.min(0, at.top - box.top) + Math.max(0, at.bottom - box.bottom);
     });
   }).observe(document, {subtree: true, childList: true, attributes: true, attributeFilter: ['class', 'data-query', 'data-pick']});
+  // Another reader's text, taken into a text field.
+  document.addEventListener('click', event => {
+    const button = event.target.closest('[data-take]');
+    const field = button && document.querySelector(button.dataset.into);
+    if (!field) return;
+    field.value = JSON.parse(button.dataset.take);
+    field.dispatchEvent(new Event('input', {bubbles: true}));
+  });
+
+  // What `waits` asks the server, and until the answer is here the screen shows what was before: nothing else of the kind can be pressed.
+  const PATIENCE_MS = 20000;  // an answer that never comes
+  let asked = -Infinity, early = [];
+  const isWaiting = () => performance.now() - asked < PATIENCE_MS;
+  document.addEventListener('click', event => {
+    const button = event.target.closest('button.waits, .waits button');
+    if (!button || button.disabled) return;
+    if (isWaiting()) event.stopImmediatePropagation();
+    else asked = performance.now();
+  }, true);
+  document.addEventListener('answered', event => setTimeout(() => {
+    sessionStorage.setItem('drafts', JSON.stringify(event.detail));
+    asked = -Infinity;
+    while (early.length && !isWaiting()) comeLate(early.shift());
+  }));
+
+  // A text that was changed outlives a reload, which Gradio does by itself when the server was restarted.
+  document.addEventListener('input', event => {
+    const shown = event.target.closest('#review-text') && document.querySelector('#review-picture [data-shown]');
+    if (!shown) return;
+    const {page_id, row} = JSON.parse(shown.dataset.shown), drafts = JSON.parse(sessionStorage.getItem('drafts') || '{}');
+    sessionStorage.setItem('drafts', JSON.stringify({...drafts, [page_id]: {text: event.target.value, row}}));
+  });
 
   // Keys: a letter presses the visible button of its class; in a text field only Escape and Ctrl keys do.
+  const FIELDS = 'input, textarea, select, [contenteditable]';
+  const CLASSES = {'/': 'slash', 'ctrl-Enter': 'ctrl-enter'};
   const seen = element => element.offsetParent !== null;
-  const find = name => [...document.querySelectorAll(`.key-${name}`)].find(seen);
+  const find = name => [...document.querySelectorAll(`.${CSS.escape(`key-${CLASSES[name] || name}`)}`)].find(seen);
+
+  function obey(name) {
+    const viewer = document.activeElement.closest('.viewer') || [...document.querySelectorAll('.viewer')].find(seen);
+    const way = {'+': 'in', '=': 'in', '-': 'out', '0': 'fit', 'z': 'large'}[name];
+    if (way && viewer) { turn(viewer, way); return true; }
+    const target = find(name);
+    if (!target) return false;
+    const field = target.querySelector('textarea, input');
+    if (!field) target.click();
+    else { field.focus(); if (name === '/') field.select(); }
+    return true;
+  }
+
+  // What was typed while an answer was on its way goes to what is shown now: steps, and words in a text. A decision is dropped:
+  // nobody had seen the page.
+  const EDITS = {Enter: ['insertText', '\n'], Backspace: ['delete'], 'ctrl-a': ['selectAll']};
+  const canWait = event => nameKey(event) in EDITS || (event.key.length === 1 && !event.ctrlKey && !event.metaKey);
+  function comeLate({name, key}) {
+    const [command, text] = EDITS[name] || ['insertText', key];
+    if (document.activeElement.matches(FIELDS)) document.execCommand(command, false, text);
+    else if (!find(name)?.matches('.decides')) obey(name);
+  }
+
+  function nameKey(event) {
+    const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    return event.ctrlKey || event.metaKey ? `ctrl-${name}` : name;
+  }
+
   document.addEventListener('keydown', event => {
     const large = document.querySelector('.viewer.large');
-    const typing = event.target.matches('input, textarea, select, [contenteditable]');
-    let name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (event.ctrlKey || event.metaKey) name = `ctrl-${name}`;
-    else if (event.altKey) return;
+    const typing = event.target.matches(FIELDS), name = nameKey(event);
+    if (event.altKey && !event.ctrlKey && !event.metaKey) return;
     if (name === 'Escape') {
       if (large) enlarge(large, false);
       else if (typing) event.target.blur();
       return;
     }
+    if (isWaiting() && (canWait(event) || name === 'ctrl-Enter')) {
+      event.preventDefault();
+      if (!event.repeat && canWait(event)) early.push({name, key: event.key});
+      return;
+    }
     if (typing && !name.startsWith('ctrl-')) return;
-    const viewer = document.activeElement.closest('.viewer') || [...document.querySelectorAll('.viewer')].find(seen);
-    const way = {'+': 'in', '=': 'in', '-': 'out', '0': 'fit', 'z': 'large'}[name];
-    if (way && viewer) { turn(viewer, way); event.preventDefault(); return; }
-    const target = find({'/': 'slash', 'ctrl-Enter': 'ctrl-enter'}[name] || name);
-    if (!target) return;
-    event.preventDefault();
-    const field = target.querySelector('textarea, input');
-    if (field) { field.focus(); if (name === '/') field.select(); return; }
-    target.click();
-    if (typing) event.target.blur();  // what is typed next is a key again, not a letter in the next text
+    // Held down, a key goes on from page to page, and decides nothing.
+    const isHeld = event.repeat && !['j', 'k'].includes(name) && (find(name) || event.target).matches('.waits, .waits *');
+    if (isHeld || obey(name)) event.preventDefault();
+    if (typing && find(name)) event.target.blur();  // what is typed next is a key again, not a letter in the next text
   });
 })();
