@@ -1,6 +1,11 @@
-"""The page Prompts: the tasks that users keep in params.yaml, and a trial of one on a page."""
+"""The page Prompts: the tasks that users keep in params.yaml, and a trial of one on a page.
+
+`words` are a task's name, system and user; `shown` is {task, words} as they came, task None: none; `drafts` are words that
+were changed and not saved, by the task that they began as.
+"""
 
 import html
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 from ocrtune.params.prompts import LOCKED
@@ -11,9 +16,11 @@ from ocrtune.studio.params_file import pdf2img_json, read_params
 from ocrtune.studio.pictures import Gallery
 from ocrtune.studio.project import Project
 from ocrtune.studio.task_edits import delete_task, save_task
-from ocrtune.studio.trial import BASE, TUNED, list_readers, own_prompts, read_once
+from ocrtune.studio.trial import BASE, TUNED, list_readers, own_prompts, read_once, takes_system
 
 MOST_PAGES = 300  # offered in the list of pages; any other can be typed
+NOTHING = {"task": None, "words": ["", "", ""]}
+WORDS = "Read the text in the image."
 
 
 def find_own(project: Project, reader: str | None) -> dict[str, Prompt]:
@@ -33,11 +40,22 @@ def find_tasks(project: Project, reader: str | None) -> dict[str, Prompt]:
     return own | {name: Prompt(task.get("system", ""), task.get("user", "")) for name, task in users.items()}
 
 
-def show_tasks(tasks: dict[str, Prompt], locked: set[str], picked: str | None) -> str:
+def keep_draft(drafts: dict, shown: dict, words: Sequence[str]) -> dict:
+    """Return the drafts with the words of the task that is left, if they were changed."""
+    rest = without(drafts, shown["task"])
+    return rest if shown["task"] is None or list(words) == shown["words"] else rest | {shown["task"]: list(words)}
+
+
+def without(drafts: dict, task: str | None) -> dict:
+    return {name: words for name, words in drafts.items() if name != task}
+
+
+def show_tasks(tasks: dict[str, Prompt], locked: set[str], picked: str | None, drafts: dict) -> str:
     """Return the list of tasks."""
+    notes = {name: " · locked: the model’s own" if name in locked else " · changed, not saved" if name in drafts else "" for name in tasks}
     rows = "".join(
         f'<button class="row{" picked" if name == picked else ""}" data-pick="{html.escape(name, quote=True)}"><span class="what">'
-        f'<span class="id">{show(name)}{" · locked: the model’s own" if name in locked else ""}</span>'
+        f'<span class="id">{show(name)}{notes[name]}</span>'
         f'<span class="said">{show(prompt.user) or "(no words: the image alone)"}</span></span></button>' for name, prompt in tasks.items())
     return f'<div class="list tasks">{rows}</div>' if rows else notice("No tasks yet: write one and press add.")
 
@@ -68,7 +86,7 @@ def lay_out() -> SimpleNamespace:
     """Lay out the page and return its parts."""
     import gradio as gr
 
-    picked, trials = gr.State(None), gr.State([])
+    shown, drafts, trials = gr.JSON(NOTHING, visible=False), gr.JSON({}, visible=False), gr.State([])
     with gr.Row():
         with gr.Column(scale=4, min_width=300):
             listed = gr.HTML(js_on_load=PICK, elem_id="prompts-list")
@@ -91,55 +109,87 @@ def lay_out() -> SimpleNamespace:
     return SimpleNamespace(**locals())
 
 
-def make_acts(project: Project) -> SimpleNamespace:
-    """Return what happens on the page."""
+def make_views(project: Project) -> SimpleNamespace:
+    """Return what can be shown: each function returns `outputs`."""
     import gradio as gr
 
-    @say_errors(8)
-    def see(asked: str | None, task: str | None, message: str = ""):
+    @say_errors(9)
+    def see(asked: str | None, task: str | None, drafts: dict, message: str = ""):
         tasks = find_tasks(project, asked)
         task = task if task in tasks else next(iter(tasks), None)
         prompt, own = tasks.get(task, Prompt()), {name for name in tasks if is_locked(project, asked, name)}
         is_open = task not in own
-        lines = [gr.update(value=prompt.system, interactive=is_open), gr.update(value=prompt.user, interactive=is_open)]
-        locked = notice("The model's own task, in its makers' words: locked. Copy it to change it.") if not is_open else ""
+        if not is_open:
+            message += notice("The model's own task, in its makers' words: locked. Copy it to change it.")
+        elif prompt.system and not takes_system(project, asked):
+            message += notice(f"{asked} takes no system prompt: empty that field to try these words, or choose a server as the reader.")
+        words = [task, prompt.system, prompt.user]
+        if is_open and task in drafts:
+            message, words = message + notice(f"{task}: as you changed it, not saved yet."), drafts[task]
+        lines = [gr.update(value=line, interactive=is_open) for line in words[1:]]
         buttons = [gr.update(interactive=is_open and task is not None)] * 2  # save and delete
-        return message or locked, show_tasks(tasks, own, task), task, task, *lines, *buttons
+        shown = {"task": task, "words": [task, prompt.system, prompt.user]}
+        return message, show_tasks(tasks, own, task, drafts), words[0], *lines, *buttons, shown, drafts
 
-    def change(edit, asked: str | None, task: str, done: str):
+    def stay(error: Exception):
+        """Leave the page as it stands, and what the person wrote."""
+        return notice(str(error), "bad"), *[gr.skip()] * 8
+
+    return SimpleNamespace(**locals())
+
+
+def make_acts(project: Project, view: SimpleNamespace) -> SimpleNamespace:
+    """Return what happens on the page; what is acted on comes from the browser, as in Review."""
+    import gradio as gr
+
+    def change(edit, asked: str | None, task: str | None, drafts: dict, done: str):
         try:
             edit()
         except (ValueError, OSError) as error:
-            return notice(str(error), "bad"), *(gr.skip() for _ in range(7))
-        return see(asked, task, notice(done, "good"))
+            return view.stay(error)
+        return view.see(asked, task, drafts, notice(done, "good"))
 
-    def keep(asked, current, title, system_words, user_words):
-        if title != current:
-            return notice(f"{title}: press “add as new” for a task of another name", "bad"), *(gr.skip() for _ in range(7))
-        return change(lambda: save_task(project.params_file, title, system_words, user_words, False), asked, title,
-                      f"{title}: saved in params.yaml")
+    def save(asked, shown, drafts, *words):
+        if words[0] != shown["task"]:
+            return view.stay(ValueError(f"{words[0]}: press “add as new” for a task of another name"))
+        return change(lambda: save_task(project.params_file, *words, False), asked, words[0], without(drafts, words[0]),
+                      f"{words[0]}: saved in params.yaml")
 
-    def add_task(asked, title, system_words, user_words):
-        def add():
-            if is_locked(project, asked, title.strip()):
-                raise ValueError(f"{title.strip()}: {asked}'s own task, in its makers' words; give yours another name")
-            save_task(project.params_file, title, system_words, user_words, True)
+    def add(asked, shown, drafts, title, *words):
+        title = title.strip()
 
-        return change(add, asked, title.strip(),
-                      f"{title}: added to params.yaml")
+        def write():
+            if is_locked(project, asked, title):
+                raise ValueError(f"{title}: {asked}'s own task, in its makers' words; give yours another name")
+            save_task(project.params_file, title, *words, True)
 
-    def copy_task(asked, current):
+        return change(write, asked, title, without(drafts, shown["task"]), f"{title}: added to params.yaml")
+
+    def copy(asked, shown, drafts, *words):
         tasks = find_tasks(project, asked)
-        title = next(title for number in range(1, 1000) if (title := f"{current}_{number}") not in tasks)
-        prompt = tasks.get(current, Prompt())
+        title = next(title for number in range(1, 1000) if (title := f"{shown['task'] or 'task'}_{number}") not in tasks)
+        prompt, done = tasks.get(shown["task"], Prompt()), f"{title}: a copy of {shown['task']}"
+        if not prompt.user:  # the image alone; a task of params.yaml has words
+            prompt, done = Prompt(prompt.system, WORDS), f"{done}, which has no words; these are a beginning"
         return change(lambda: save_task(project.params_file, title, prompt.system, prompt.user, True), asked, title,
-                      f"{title}: a copy of {current}")
+                      keep_draft(drafts, shown, words), done)
 
-    def remove(asked, current):
-        return change(lambda: delete_task(project.params_file, current or ""), asked, None, f"{current}: deleted from params.yaml")
+    def delete(asked, shown, drafts, *words):
+        try:
+            delete_task(project.params_file, shown["task"] or "")
+        except (ValueError, OSError) as error:
+            return view.stay(error)
+        said = notice(f"{shown['task']}: deleted from params.yaml. “add as new” brings back what stands here.", "good")
+        tasks, drafts = find_tasks(project, asked), without(drafts, shown["task"])
+        listed = show_tasks(tasks, {name for name in tasks if is_locked(project, asked, name)}, None, drafts)
+        off = [gr.update(interactive=False)] * 2
+        return said, listed, *[gr.skip()] * 3, *off, {"task": None, "words": list(words)}, drafts
 
-    def pick(asked, event: gr.EventData):
-        return see(asked, str(event.pick))
+    def pick(asked, shown, drafts, title, system_words, user_words, event: gr.EventData):
+        return view.see(asked, str(event.pick), keep_draft(drafts, shown, [title, system_words, user_words]))
+
+    def ask_another(asked, shown, drafts, *words):
+        return view.see(asked, shown["task"], keep_draft(drafts, shown, words))
 
     def fill():
         try:
@@ -172,15 +222,14 @@ def make_trial_acts(project: Project, gallery: Gallery) -> SimpleNamespace:
 
 def build(blocks, project: Project, gallery: Gallery) -> None:
     """Make the page in Gradio's `blocks`."""
-    part, act, trial = lay_out(), make_acts(project), make_trial_acts(project, gallery)
-    outputs = [part.said, part.listed, part.picked, part.name, part.system, part.user, part.save, part.delete]
-    words, here, quick = [part.name, part.system, part.user], [part.reader, part.picked], {"show_progress": "hidden"}
-    blocks.load(act.fill, None, [part.reader, part.page]).then(act.see, here, outputs).then(trial.show_page, part.page, part.picture)
-    part.reader.input(act.see, here, outputs, **quick)
+    view = make_views(project)
+    part, act, trial = lay_out(), make_acts(project, view), make_trial_acts(project, gallery)
+    words, quick = [part.name, part.system, part.user], {"show_progress": "hidden"}
+    outputs = [part.said, part.listed, *words, part.save, part.delete, part.shown, part.drafts]
+    first = blocks.load(act.fill, None, [part.reader, part.page])
+    first.then(lambda asked: view.see(asked, None, {}), part.reader, outputs).then(trial.show_page, part.page, part.picture)
+    for event, answer in ((part.reader.input, act.ask_another), (part.listed.select, act.pick), (part.save.click, act.save),
+                          (part.add.click, act.add), (part.copy.click, act.copy), (part.delete.click, act.delete)):
+        event(answer, [part.reader, part.shown, part.drafts, *words], outputs, **quick)
     part.page.input(lambda: [], None, part.trials).then(trial.show_page, part.page, part.picture, **quick)
-    part.listed.select(act.pick, part.reader, outputs, **quick)
-    part.save.click(act.keep, [*here, *words], outputs, **quick)
-    part.add.click(act.add_task, [part.reader, *words], outputs, **quick)
-    part.copy.click(act.copy_task, here, outputs, **quick)
-    part.delete.click(act.remove, here, outputs, **quick)
     part.attempt.click(trial.try_it, [part.reader, part.page, *words, part.trials], [part.reading, part.trials])

@@ -28,6 +28,11 @@ def own_prompts(project: Project, name: str) -> dict[str, Prompt]:
     return {task: Prompt(user=said) for task, said in words.items()}
 
 
+def takes_system(project: Project, name: str | None) -> bool:
+    """Return whether a reader can be told who it is to be."""
+    return name not in (BASE, TUNED) and read_params(project).get("teachers", {}).get(name, {}).get("type") != "local"
+
+
 def find_profile(project: Project, name: str, prompt: Prompt):
     """Return a reader's profile, asking with `prompt`."""
     from pydantic import TypeAdapter, ValidationError
