@@ -43,9 +43,9 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def start(project, *words: str, **environment: str) -> tuple[subprocess.Popen, str]:
-    """Start the studio and return its process and address, once it answers."""
-    port = free_port()
+def start(project, *words: str, port: int = 0, **environment: str) -> tuple[subprocess.Popen, str]:
+    """Start the studio, at any port or at one given, and return its process and address, once it answers."""
+    port = port or free_port()
     process = subprocess.Popen([sys.executable, "-m", "tools.studio", "--server_port", str(port), *words], cwd=project.folder,
                                env=project.environment | environment, text=True, stdout=subprocess.PIPE)
     assert "ocrtune studio: http://" in process.stdout.readline()

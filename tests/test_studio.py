@@ -165,6 +165,117 @@ def test_review_corrects_by_keys_and_takes_back(page, project):
     assert project.run("git", "show", "--name-only", "--format=").split() == ["data/gold.jsonl"]
 
 
+def slow_down(page, latency_ms: int) -> None:
+    """Let each request take its time, as over a network."""
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", {
+        "offline": False, "latency": latency_ms, "downloadThroughput": -1, "uploadThroughput": -1})
+
+
+def test_no_page_gets_a_text_or_a_decision_of_another(page, project):
+    """Keys are quicker than answers: what is pressed meanwhile must not meet the next page."""
+    shown = "document.querySelector('#review-queue .row.picked').dataset.pick"
+    gold = project.rows("data/gold.jsonl")
+    page.goto("/review")
+    page.wait_for_selector("#review-picture .viewer")
+    slow_down(page, 300)
+    queue = page.locator("#review-queue .row").evaluate_all("rows => rows.map(row => row.dataset.pick)")
+    for step in range(1, 4):
+        page.keyboard.press("j")
+        page.keyboard.press("a")  # nobody has seen that page
+        page.wait_for_function(f"{shown} == {queue[step]!r}")
+    page.keyboard.type("kkk")
+    page.wait_for_function(f"{shown} == {queue[0]!r}")
+    page.click(f'#review-queue [data-pick="{queue[2]}"]')
+    page.click("#review-reject")
+    page.wait_for_function(f"{shown} == {queue[2]!r}")
+    page.keyboard.press("(")  # a key of no button
+    assert project.rows("data/gold.jsonl") == gold
+    page.keyboard.press("r")
+    page.keyboard.press("e")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Jar by")
+    wait_for(page, "#review-said", f"{queue[2]}: rejected")
+    page.wait_for_function("document.querySelector('#review-text textarea').value == 'Jar by'")
+    page.keyboard.press("Control+Enter")
+    wait_for(page, "#review-said", f"{queue[3]}: saved")
+    found = {row["page_id"]: row["text"] for row in project.rows("data/gold.jsonl") if row not in gold}
+    assert found == {queue[2]: None, queue[3]: "Jar by"}
+    for _ in found:
+        page.keyboard.press("u")
+    wait_for(page, "#review-said", f"{queue[2]}: undone")
+    assert project.rows("data/gold.jsonl") == gold
+
+
+def test_a_key_held_down_decides_once(page, project):
+    gold = project.rows("data/gold.jsonl")
+    page.goto("/review")
+    page.wait_for_selector("#review-picture .viewer")
+    picked = page.get_attribute("#review-queue .row.picked", "data-pick")
+    page.keyboard.down("r")
+    wait_for(page, "#review-said", f"{picked}: rejected")
+    for _ in range(20):
+        page.keyboard.down("r")  # as the keyboard repeats it
+        page.wait_for_timeout(30)
+    page.keyboard.up("r")
+    assert len(project.rows("data/gold.jsonl")) == len(gold) + 1
+    page.reload()  # what can be undone outlives it
+    page.wait_for_selector("#review-picture .viewer")
+    page.keyboard.press("u")
+    wait_for(page, "#review-said", f"{picked}: undone")
+    assert project.rows("data/gold.jsonl") == gold
+
+
+def test_a_changed_text_waits_for_its_page(page, browser, project):
+    process, address = start(project)
+    context = browser.new_context(base_url=address)
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.goto("/review")
+    page.wait_for_selector("#review-picture .viewer")
+    first, second = page.locator("#review-queue .row").evaluate_all("rows => rows.slice(0, 2).map(row => row.dataset.pick)")
+    page.fill("#review-text textarea", "")
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")  # another reader's text
+    other = page.evaluate("JSON.parse(document.querySelector('[data-take]').dataset.take)") + " and more"
+    page.keyboard.press("e")
+    page.keyboard.type(" and more")
+    assert page.input_value("#review-text textarea") == other
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    wait_for(page, "#review-picture h3", second)
+    wait_for(page, f'#review-queue [data-pick="{first}"]', "changed, not saved")
+    page.keyboard.press("k")
+    wait_for(page, "#review-said", f"{first}: as you changed it")
+    assert page.input_value("#review-text textarea") == other
+    page.fill("#review-text textarea", " ")
+    page.click("#review-accept")
+    wait_for(page, "#review-said", "no text to accept")
+    page.fill("#review-text textarea", EDITED)
+    process.kill()  # the studio is started anew
+    process.wait()
+    process, _ = start(project, port=int(address.rpartition(":")[2]))
+    try:
+        page.click("#review-accept")
+        wait_for(page, "#review-said", f"{first}: ")
+        if "as you changed it" in page.inner_text("#review-said"):  # Gradio reloaded the page first
+            page.click("#review-accept")
+        wait_for(page, "#review-said", f"{first}: saved")
+        assert EDITED in [row["text"] for row in project.rows("data/gold.jsonl") if row["page_id"] == first]
+        page.click("#review-undo")
+        wait_for(page, "#review-said", f"{first}: undone")
+        page.fill("#review-text textarea", "")
+        page.keyboard.press("Escape")
+        page.keyboard.press("b")
+        wait_for(page, "#review-said", f"{first}: saved as blank")
+        assert "" in [row["text"] for row in project.rows("data/gold.jsonl") if row["page_id"] == first]
+        page.click("#review-undo")
+        wait_for(page, "#review-said", f"{first}: undone")
+        context.close()
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def test_two_reviewers_see_each_others_work(page, browser, address, project):
     page.goto("/review")
     page.wait_for_selector("#review-picture .viewer")
@@ -214,8 +325,28 @@ def test_prompts_are_added_tried_and_locked(page, project):
     wait_for(page, "#prompts-said", "invoice_1: saved")
     tasks = yaml.safe_load((project.folder / "params.yaml").read_text(encoding="utf-8"))["prompts"]
     assert tasks["invoice_1"] == tasks["invoice"] | {"user": "Only the total: 1, 2 #3"}
+    page.fill("#prompts-user textarea", "not saved yet")
+    page.click("#prompts-list .row[data-pick=invoice]")
+    wait_for(page, "#prompts-list [data-pick=invoice_1]", "changed, not saved")
+    page.click("#prompts-list .row[data-pick=invoice_1]")
+    wait_for(page, "#prompts-said", "invoice_1: as you changed it")
+    assert page.input_value("#prompts-user textarea") == "not saved yet"
     page.click("#prompts-delete")
     wait_for(page, "#prompts-said", "invoice_1: deleted")
+    page.click("#prompts-add")  # back again
+    wait_for(page, "#prompts-said", "invoice_1: added")
+    page.click("#prompts-delete")
+    wait_for(page, "#prompts-said", "invoice_1: deleted")
+    choose(page, "#prompts-reader", "student, as it came")
+    page.click("#prompts-list .row[data-pick=invoice]")
+    wait_for(page, "#prompts-said", "takes no system prompt")
+    page.click("#prompts-list .row[data-pick=ocr]")
+    wait_for(page, "#prompts-said", "locked")
+    page.click("#prompts-copy")  # of a task that is the image alone
+    wait_for(page, "#prompts-said", "ocr_1: a copy of ocr")
+    page.click("#prompts-delete")
+    wait_for(page, "#prompts-said", "ocr_1: deleted")
+    assert yaml.safe_load((project.folder / "params.yaml").read_text(encoding="utf-8"))["prompts"].keys() == tasks.keys() - {"invoice_1"}
 
 
 def test_runs_show_what_is_stale_and_what_was_reached(page, project):

@@ -240,4 +240,5 @@ def build(blocks, project: Project, gallery: Gallery) -> None:
     for event, answer in ((part.queue.select, act.pick), (part.accept.click, act.accept), (part.reject.click, act.reject),
                           (part.blank.click, act.blank), (part.undo.click, act.undo), (part.commit.click, act.record),
                           (part.up.click, act.move(-1)), (part.down.click, act.move(1))):
-        event(answer, [part.shown, part.text, part.drafts], part.outputs, show_progress="hidden").then(None, part.drafts, js=ANSWERED)
+        asked = event(answer, [part.shown, part.text, part.drafts], part.outputs, show_progress="hidden", trigger_mode="multiple")
+        asked.then(None, part.drafts, js=ANSWERED)

@@ -177,14 +177,15 @@
     return true;
   }
 
-  // What was typed while an answer was on its way goes to what is shown now: steps, and words in a text. A decision is dropped:
-  // nobody had seen the page.
+  // What was typed while an answer was on its way goes to what is shown now: steps, and words in a text. A decision is dropped
+  // where something else is shown now: nobody had seen it.
   const EDITS = {Enter: ['insertText', '\n'], Backspace: ['delete'], 'ctrl-a': ['selectAll']};
   const canWait = event => nameKey(event) in EDITS || (event.key.length === 1 && !event.ctrlKey && !event.metaKey);
-  function comeLate({name, key}) {
+  const screen = () => document.querySelector('#review-said')?.innerHTML + document.querySelector('[data-shown]')?.dataset.shown;
+  function comeLate({name, key, before}) {
     const [command, text] = EDITS[name] || ['insertText', key];
     if (document.activeElement.matches(FIELDS)) document.execCommand(command, false, text);
-    else if (!find(name)?.matches('.decides')) obey(name);
+    else if (!find(name)?.matches('.decides') || before === screen()) obey(name);
   }
 
   function nameKey(event) {
@@ -203,7 +204,7 @@
     }
     if (isWaiting() && (canWait(event) || name === 'ctrl-Enter')) {
       event.preventDefault();
-      if (!event.repeat && canWait(event)) early.push({name, key: event.key});
+      if (!event.repeat && canWait(event)) early.push({name, key: event.key, before: screen()});
       return;
     }
     if (typing && !name.startsWith('ctrl-')) return;
