@@ -428,6 +428,18 @@ def test_a_missing_file_is_a_message(page, project):
         wait_for(page, "#review-said", "no such page")
     finally:
         hidden.rename(predictions)
+    pages = project.folder / "data/pages"
+    pages.rename(hidden)
+    try:
+        page.goto("/review")
+        wait_for(page, "#review-said", "No pages yet")
+        for button in ("accept", "reject", "blank"):
+            assert page.is_disabled(f"#review-{button}")
+        page.keyboard.press("j")
+        page.click("#review-commit")
+        wait_for(page, "#review-said", "No pages yet")
+    finally:
+        hidden.rename(pages)
 
 
 def test_files_of_results_can_be_given_and_others_need_a_password(browser, project, tmp_path):

@@ -143,7 +143,6 @@ def make_views(project: Project, gallery: Gallery) -> SimpleNamespace:
     """Return what can be shown: each function returns `outputs`."""
     import gradio as gr
 
-    @say_errors(11)
     def see(page_id: str | None, drafts: dict, message: str = ""):
         if not (project.pages_folder / "pages.jsonl").is_file():
             return empty(notice("No pages yet: the pipeline makes them from documents: ./run dvc repro"), "", drafts)
@@ -236,9 +235,10 @@ def make_acts(project: Project, view: SimpleNamespace) -> SimpleNamespace:
 def build(blocks, project: Project, gallery: Gallery) -> None:
     """Make the page in Gradio's `blocks`."""
     part, act = lay_out(), make_acts(project, make_views(project, gallery))
-    blocks.load(act.open_page, part.drafts, part.outputs, js=DRAFTS)
+    guarded = say_errors(len(part.outputs))
+    blocks.load(guarded(act.open_page), part.drafts, part.outputs, js=DRAFTS)
     for event, answer in ((part.queue.select, act.pick), (part.accept.click, act.accept), (part.reject.click, act.reject),
                           (part.blank.click, act.blank), (part.undo.click, act.undo), (part.commit.click, act.record),
                           (part.up.click, act.move(-1)), (part.down.click, act.move(1))):
-        asked = event(answer, [part.shown, part.text, part.drafts], part.outputs, show_progress="hidden", trigger_mode="multiple")
+        asked = event(guarded(answer), [part.shown, part.text, part.drafts], part.outputs, show_progress="hidden", trigger_mode="multiple")
         asked.then(None, part.drafts, js=ANSWERED)

@@ -97,6 +97,8 @@ def find_tasks(project: Project) -> list[Task]:
     readings = {path.stem: path for path in predictions} | ({"second teacher": second} if second.is_file() else {})
     files = [project.pages_folder / "pages.jsonl", project.labels_folder / "labels.jsonl",
              project.labels_folder / "refused.jsonl", project.splits_folder / "test.jsonl", *readings.values()]
+    if not files[0].is_file():
+        return []
     tasks = project.keep("tasks", files, lambda: list_tasks(
         project, {name: project.rows(path, ("page_id", "text")) for name, path in readings.items()}))
     return leave_out_checked(tasks, project.gold())
