@@ -338,8 +338,6 @@ def test_prompts_are_added_tried_and_locked(page, project):
     page.click("#prompts-delete")
     wait_for(page, "#prompts-said", "invoice_1: deleted")
     choose(page, "#prompts-reader", "student, as it came")
-    page.click("#prompts-list .row[data-pick=invoice]")
-    wait_for(page, "#prompts-said", "takes no system prompt")
     page.click("#prompts-list .row[data-pick=ocr]")
     wait_for(page, "#prompts-said", "locked")
     page.click("#prompts-copy")  # of a task that is the image alone

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from ocrtune.labels.gold import put_gold, read_gold, take_back
+from ocrtune.readers.prompts import Prompt
 from ocrtune.rows import RowError, write_rows
 from ocrtune.studio.curves import draw_curve, find_curves
 from ocrtune.studio.git_state import GitError
@@ -26,7 +27,8 @@ from ocrtune.studio.review_order import find_task, judge_page, leave_out_checked
 from ocrtune.studio.selection import ORDERS, PERFECT, Query, choose, list_kinds, name_score, pool
 from ocrtune.studio.side_by_side import choose_rows, join
 from ocrtune.studio.task_edits import delete_task, save_task
-from tests.conftest import draw_line, page_row
+from ocrtune.studio.trial import BASE, find_profile, open_profile
+from tests.conftest import ROOT, draw_line, page_row
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 
@@ -312,3 +314,9 @@ def test_one_document_makes_a_verdict_on_itself_alone(tmp_path, change, said):
     (tmp_path / "metrics/compare.json").write_text(json.dumps(found))
     told = say_verdict(Project(tmp_path))
     assert said in told and "; 1 document, 136 pages" in told and "about as well" not in told
+
+
+def test_a_model_on_this_machine_is_tried_with_all_the_words():
+    """As `tools.infer` and a local teacher ask it: who it is to be stands before what it is to do."""
+    profile = find_profile(Project(ROOT), BASE)
+    assert open_profile(profile.model_dump_json(), True, Prompt("Be exact.", "Read.")).profile.prompt == "Be exact.\nRead."

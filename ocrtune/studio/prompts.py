@@ -16,7 +16,7 @@ from ocrtune.studio.params_file import pdf2img_json, read_params
 from ocrtune.studio.pictures import Gallery
 from ocrtune.studio.project import Project
 from ocrtune.studio.task_edits import delete_task, save_task
-from ocrtune.studio.trial import BASE, TUNED, list_readers, own_prompts, read_once, takes_system
+from ocrtune.studio.trial import BASE, TUNED, list_readers, own_prompts, read_once
 
 MOST_PAGES = 300  # offered in the list of pages; any other can be typed
 NOTHING = {"task": None, "words": ["", "", ""]}
@@ -121,8 +121,6 @@ def make_views(project: Project) -> SimpleNamespace:
         is_open = task not in own
         if not is_open:
             message += notice("The model's own task, in its makers' words: locked. Copy it to change it.")
-        elif prompt.system and not takes_system(project, asked):
-            message += notice(f"{asked} takes no system prompt: empty that field to try these words, or choose a server as the reader.")
         words = [task, prompt.system, prompt.user]
         if is_open and task in drafts:
             message, words = message + notice(f"{task}: as you changed it, not saved yet."), drafts[task]

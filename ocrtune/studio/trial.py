@@ -28,13 +28,8 @@ def own_prompts(project: Project, name: str) -> dict[str, Prompt]:
     return {task: Prompt(user=said) for task, said in words.items()}
 
 
-def takes_system(project: Project, name: str | None) -> bool:
-    """Return whether a reader can be told who it is to be."""
-    return name not in (BASE, TUNED) and read_params(project).get("teachers", {}).get(name, {}).get("type") != "local"
-
-
-def find_profile(project: Project, name: str, prompt: Prompt):
-    """Return a reader's profile, asking with `prompt`."""
+def find_profile(project: Project, name: str):
+    """Return a reader's profile, asking for task `TASK`."""
     from pydantic import TypeAdapter, ValidationError
 
     from ocrtune.params.teachers import Local, Reader
@@ -43,20 +38,10 @@ def find_profile(project: Project, name: str, prompt: Prompt):
     try:
         if name in (BASE, TUNED):
             folder = project.root / "models" / ("merged" if name == TUNED else f"base/{values['student']}")
-            return Local.model_validate({"model": str(folder), **values["students"][values["student"]], **words_of(prompt, name)})
-        profile = dict(values["teachers"][name])
-        if profile["type"] == "local":
-            return Local.model_validate(profile | words_of(prompt, name))
-        return TypeAdapter(Reader).validate_python(profile | {"task": TASK})
+            return Local.model_validate({"model": str(folder), **values["students"][values["student"]], "task": TASK})
+        return TypeAdapter(Reader).validate_python(values["teachers"][name] | {"task": TASK})
     except (KeyError, ValidationError) as error:
         raise RowError(f"{name}: no such reader in params.yaml as it is now: {error}") from None
-
-
-def words_of(prompt: Prompt, name: str) -> dict:
-    """Return a prompt as the profile of a local model holds it."""
-    if prompt.system:
-        raise RowError(f"{name}: a model on this machine takes no system prompt; leave it empty, or ask a server")
-    return {"prompts": {TASK: prompt.user}, "task": TASK}
 
 
 @lru_cache(maxsize=2)
@@ -81,7 +66,7 @@ def read_once(project: Project, name: str, prompt: Prompt, page_id: str) -> str:
         raise RowError(f"{page_id}: no such page in data/pages/pages.jsonl")
     if name not in list_readers(project):
         raise RowError(f"{name}: no such reader; params.yaml has {', '.join(list_readers(project))}")
-    profile = find_profile(project, name, prompt)
+    profile = find_profile(project, name)
     page = Page(page_id, project.pages_folder / Path(row["image"]), row["sha256"], row.get("text_layer"))
     reader = open_profile(profile.model_dump_json(), profile.type == "local", prompt)
     _, reading = read_pages(reader, [page], open_store(), f"studio: {name}")[page_id]
