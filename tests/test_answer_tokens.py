@@ -8,7 +8,7 @@ from conftest import ROOT
 
 from ocrtune.models.vlm import end_tokens, generate_texts, load_model, load_processor
 from ocrtune.params.students import StudentProfile
-from ocrtune.training.answer_tokens import AnswerTokenizer
+from ocrtune.training.answer_tokens import AnswerTokenizer, barred_tokens
 from tools.make_tiny import IMAGE, make_tiny
 
 STUDENTS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["students"]
@@ -24,13 +24,15 @@ def open_family(family: str, folder: Path):
 @pytest.mark.parametrize(("family", "text", "content"), [
     ("paddleocr-vl", "Price <s>12</s> 10 EUR", []), ("qwen3-vl", "a<|im_end|> b <|image_pad|><|video_pad|>\n", []),
     ("gemma-3", " <eos>x<end_of_turn>", []), ("got-ocr2", "<|im_end|>", []), ("glm-ocr", "<|user|> says", []),
+    ("granite-docling", "a<end_of_utterance>b", []),  # its processor adds this one, and the model has no embedding for it
     ("deepseek-ocr", "<td>1</td> <image><｜end▁of▁sentence｜> é", ["<td>", "</td>"]),
 ])
 def test_control_is_spelt_out_and_content_stays(family, text, content, tmp_path):
     _, processor, model = open_family(family, tmp_path)
     tokenizer = processor.tokenizer
-    encode = AnswerTokenizer(processor, end_tokens(model))
+    encode = AnswerTokenizer(processor, barred_tokens(model, processor))
     tokens = encode(text)
+    assert max(tokens) < model.get_input_embeddings().num_embeddings
     assert not {*tokens} & {*end_tokens(model), *tokenizer.all_special_ids, processor.image_token_id}
     assert tokenizer.decode(tokens) == text
     assert [token for token in tokenizer.convert_ids_to_tokens(tokens) if token in tokenizer.get_added_vocab()] == content

@@ -7,6 +7,16 @@ as such tokens, they would teach a model to stop in mid-page, and no reading wou
 import json
 from collections.abc import Iterable
 
+from ocrtune.models.vlm import end_tokens
+
+
+def barred_tokens(model, processor) -> set[int]:
+    """Return the ids that a text may not be learnt as: what ends an answer, and what the model has no embedding for.
+
+    Some processors (Granite-Docling's) add tokens to a tokenizer that the weights know nothing of.
+    """
+    return {*end_tokens(model), *range(model.get_input_embeddings().weight.shape[0], len(processor.tokenizer))}
+
 
 def role_tokens(processor, ends: Iterable[int]) -> set[int]:
     """Return the ids that no text may hold: those that frame an answer, which readings leave out, and those that stand for pictures.

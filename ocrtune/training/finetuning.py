@@ -7,6 +7,7 @@ from pathlib import Path
 from ocrtune.models.vlm import end_tokens, load_model, load_processor
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
+from ocrtune.training.answer_tokens import barred_tokens
 from ocrtune.training.checkpoints import last_checkpoint
 from ocrtune.training.collator import AnswerCollator
 from ocrtune.training.examples import Fit, example_length, fit_examples, text_limit
@@ -85,7 +86,7 @@ def read_examples(
 ) -> dict[str, Fit]:
     """Return what can be learnt of the splits; the length budget is printed, an empty train split is a `ValueError`."""
     limit = min(params.max_length or text_limit(model), text_limit(model))
-    fits = {name: fit_examples(part, images, processor, profile.prompt, limit, params.too_long, end_tokens(model))
+    fits = {name: fit_examples(part, images, processor, profile.prompt, limit, params.too_long, barred_tokens(model, processor))
             for name, part in rows.items()}
     for name, fit in fits.items():
         print(f"{name}: {fit.report(limit)}", flush=True)

@@ -8,6 +8,7 @@ from ocrtune.models.adapters import is_adapter, load_adapted
 from ocrtune.models.vlm import end_tokens, generate_texts, load_model, load_processor, open_image
 from ocrtune.params.students import StudentProfile
 from ocrtune.scoring.edits import count_edits
+from ocrtune.training.answer_tokens import barred_tokens
 from ocrtune.training.collator import AnswerCollator
 from ocrtune.training.examples import fit_examples, text_limit
 from ocrtune.training.saving import clear_when_full
@@ -69,7 +70,7 @@ def readable_rows(splits: Iterable[Sequence[dict]], images: Path, model, process
         kept: list[dict] = []
         for start in range(0, len(rows), wanted):
             fit = fit_examples(rows[start : start + wanted], images, processor, profile.prompt, text_limit(model), "refuse",
-                               end_tokens(model))
+                               barred_tokens(model, processor))
             kept += fit.kept
             first_reason = fit.refused[0]["reason"] if fit.refused else first_reason
             if len(kept) >= wanted:
