@@ -18,7 +18,7 @@ from ocrtune.training.merging import load_trained
 from stages.merge import main as merge
 from stages.train import main as train
 
-PROFILE = StudentProfile(prompts={"ocr": ""}, max_new_tokens=8)
+PROFILE = StudentProfile(prompts={"ocr": ""}, image={"min_height": 32}, max_new_tokens=8)  # as params.yaml has tiny
 TEXTS = ["ab", "cat 1", "dog", "Zug 22"]
 BASE, ADAPTER, PAGES, SPLITS, REHEARSAL = map(
     Path, ("models/base/tiny", "models/adapter", "data/pages", "data/splits", "data/rehearsal"))
