@@ -126,7 +126,8 @@ def make_files(folder: Path, base_url: str) -> dict:
     params["teachers"]["misreader"] = server
     readers = {"base": dict(server), "tuned": {"type": "text-layer"}}
     params["evaluate"]["readers"] = {name: {"model": "uv.lock", "reader": reader} for name, reader in readers.items()}
-    params["compare"] |= {"draws": 200, "gate": dict.fromkeys(params["compare"]["gate"]) | {"max_cer_increase": 0.0}}
+    bounds = {"max_cer_increase": 0.0, "max_slice_increase": None, "max_canary_increase": None, "max_likeness": None}
+    params["compare"] |= {"draws": 200, "gate": bounds}
     return params
 
 

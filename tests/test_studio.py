@@ -389,7 +389,7 @@ def test_commits_and_experiments_stand_side_by_side(page, project):
     shown = next(line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "dvc exp show" in line)
     table = project.run(*shlex.split(shown)[1:], "--md")
     assert [name.strip(" |") for name in table.splitlines()[0].split(" | ")] == [
-        "Experiment", "tuned.cer", "tuned.char_f1", "train.mode", "train.lora.r", "train.learning_rate"]
+        "Experiment", "tuned.cer", "tuned.char_f1", "gate.passed", "train.mode", "train.lora.r", "train.learning_rate"]
     assert "[asked]" in table
     project.run("git", "checkout", "-q", "--", ".")
     project.run("dvc", "checkout", "-q", "--force")
