@@ -30,6 +30,8 @@ OWN_TASKS: dict[str, dict[str, str]] = {
     "lightonocr": {"ocr": "", "document": ""},
     "glmocr": {"ocr": "Text Recognition:", "document": "Text Recognition:", "table": "Table Recognition:",
                "formula": "Formula Recognition:"},
+    "granitedocling": {"ocr": "Convert this page to docling.", "document": "Convert this page to docling.",
+                       "table": "Convert table to OTSL."},
     "": {"ocr": "Extract all text from the image.", "document": "Convert this document to Markdown."},
 }
 
