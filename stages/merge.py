@@ -38,8 +38,9 @@ def merge_adapter(base: Path, adapter: Path, pages: Path, splits: Path, merged: 
     shutil.copy(adapter / CONTRACT, merged / CONTRACT)  # before the model is read back: it is held to it
     figures = merge(base, adapter, profile, [learnt["val"], learnt["train"]], splits, merged, params.num_pages,
                     contract.get("load_in_4bit", False))
-    write_card(merged / "README.md", base, adapter, contract, learnt, figures, serve_command(served_name(merged), profile, str(merged)))
-    write_compose(merged / COMPOSE, served_name(merged), profile)
+    name = served_name(merged)  # hashes all weights
+    write_card(merged / "README.md", base, adapter, contract, learnt, figures, serve_command(name, profile, str(merged)))
+    write_compose(merged / COMPOSE, name, profile)
     write_json(report, figures)
     print(f"merge: {figures['changed_tensors']} of {figures['targeted_tensors'] or 'all'} targeted tensors changed; "
           f"on {figures['num_pages']} pages {figures['equal_texts']} equal texts, logits within {figures['logit_difference']:.1e}")
