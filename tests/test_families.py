@@ -123,7 +123,8 @@ def test_a_family_is_trained_merged_and_reads(corpus):
     with pytest.raises(SystemExit) as done:
         infer(images=[PAGES / "images"], output=Path("read"), form="json")
     assert done.value.code == 0
-    assert [row["text"] for row in json.loads(Path("read/infer.json").read_text())] == [row["text"].strip("\n") for row in predictions]
+    # Both without the blanks around a text: a miniature may write nothing else, and `infer` calls such a page empty.
+    assert [row["text"].strip() for row in json.loads(Path("read/infer.json").read_text())] == [row["text"].strip() for row in predictions]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

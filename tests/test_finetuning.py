@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -198,6 +199,18 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(train, rows, bui
     curves = read_curves(folder / "killed/log")
     assert curves.pop("eval_loss.tsv") == [["step", "eval_loss"], ["2", "42.0"]]
     assert curves == read_curves(folder / "whole/log")
+
+
+@pytest.mark.parametrize(("step", "accumulation"), [(6, 1), (3, 2)])  # half the second epoch: eight examples, two a batch
+def test_a_training_goes_on_in_the_midst_of_an_epoch_with_the_examples_that_were_next(train, tmp_path, capfd, step, accumulation):
+    settings = {"max_steps": 2 * step - 1, "save_steps": step, "per_device_batch_size": 2, "gradient_accumulation_steps": accumulation,
+                "lora": LoraParams(r=4, alpha=8, dropout=0.1)}
+    train("whole", **settings)
+    shutil.copytree(tmp_path / f"whole/checkpoints/checkpoint-{step}", tmp_path / f"again/checkpoints/checkpoint-{step}")
+    capfd.readouterr()
+    train("again", **settings)
+    assert f"goes on from step {step}" in capfd.readouterr().out
+    assert adapter_bytes(tmp_path / "again") == adapter_bytes(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("file", ["adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"])

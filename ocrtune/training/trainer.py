@@ -1,11 +1,13 @@
 """TRL's trainer as we use it: the plain loss, nothing told to anybody, and an end as soon as losses are no numbers."""
 
+import inspect
 import math
 from importlib.util import find_spec
 from pathlib import Path
 
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
+from ocrtune.training.batches import LengthBuckets
 from ocrtune.training.saving import clear_when_full
 from ocrtune.training.unsloth_backend import precision
 
@@ -19,19 +21,45 @@ def check_settings(profile: StudentProfile, params: TrainParams) -> None:
         raise ValueError("train.wandb: wandb is not installed; run `./run uv pip install wandb`, or set train.wandb to false")
 
 
+def answer_width(labels) -> int:
+    """Return how many columns at the end of a batch's labels tell of answers: from the token before the first one."""
+    first = int((labels != -100).any(0).int().argmax())
+    return labels.shape[1] - max(0, first - 1)
+
+
+def answer_loss(outputs, labels, num_items_in_batch=None):
+    """Return the cross-entropy of the labels' last columns, as many as there are logits: its sum by `num_items_in_batch`, or its mean."""
+    from transformers.loss.loss_utils import ForCausalLMLoss
+
+    logits = outputs.logits.contiguous()
+    return ForCausalLMLoss(logits, labels[:, -logits.shape[1] :], logits.shape[-1], num_items_in_batch=num_items_in_batch)
+
+
 def build_trainer_class(on_unsloth: bool = False):
     """Return TRL's SFTTrainer with the loss of transformers' own Trainer, and that Trainer itself for Unsloth, which rewrites TRL's.
 
     TRL computes it with a fused kernel that wants a GPU (1.15) or moves with TRL's version; the plain
-    cross-entropy over completion tokens is the same number everywhere.
+    cross-entropy over completion tokens is the same number everywhere. It is computed where answers are and not over images
+    and prompts: of a page of 1,000 image tokens and a vocabulary of 150,000 those logits alone would be 600 MB.
     """
     from transformers import Trainer
     from trl import SFTTrainer
 
     class AnswerTrainer(Trainer if on_unsloth else SFTTrainer):
+        buckets: LengthBuckets | None = None
+
         def _send_telemetry(self):
             """Tell TRL's makers nothing: we ask nobody unbidden. Its thread looks up a host, and so reads the environment, which
             accelerate empties and refills at that moment: a training died of it (segmentation fault in getenv)."""
+
+        def _get_train_sampler(self, train_dataset=None):
+            """Return batches of like length in our order: transformers' own depends on what was drawn before, so that a training that
+            goes on in the midst of a later epoch learns other examples than one that was never interrupted."""
+            dataset = self.train_dataset if train_dataset is None else train_dataset
+            if self.args.train_sampling_strategy != "group_by_length":
+                return super()._get_train_sampler(dataset)
+            self.buckets = LengthBuckets(dataset["length"], self.args.train_batch_size * self.args.world_size, self.args.data_seed)
+            return self.buckets
 
         def _save_checkpoint(self, model, trial):
             with clear_when_full(f"{self.args.output_dir}: step {self.state.global_step}",
@@ -59,14 +87,22 @@ def build_trainer_class(on_unsloth: bool = False):
 
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
             inputs["use_cache"] = False
+            if not on_unsloth:  # which computes its loss inside the model
+                self.compute_loss_func = answer_loss
+                base = self.accelerator.unwrap_model(model)
+                base = base.get_base_model() if hasattr(base, "get_base_model") else base
+                if "logits_to_keep" in inspect.signature(type(base).forward).parameters:
+                    inputs["logits_to_keep"] = answer_width(inputs["labels"])
             return Trainer.compute_loss(self, model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)
 
-        def _run_epoch(self, **kwargs):
+        def _run_epoch(self, *, epoch, **kwargs):
             """Begin no epoch after the end: this loop asks whether to stop only when it has taken a step."""
+            if self.buckets is not None:
+                self.buckets.set_epoch(epoch)  # accelerate tells it to no sampler of a training that goes on in several processes
             if self.state.global_step >= self.state.max_steps:
                 self.control.should_training_stop = True
             if not self.control.should_training_stop:
-                super()._run_epoch(**kwargs)
+                super()._run_epoch(epoch=epoch, **kwargs)
 
     return AnswerTrainer
 
