@@ -111,6 +111,16 @@ def prepare_model(model, params: TrainParams):
                       target_modules=lora_targets(model, params.mode, params.projector), target_parameters=bare or None)
 
 
+def gather_weights(trainer) -> dict:
+    """Return all weights by name in the first process, none elsewhere; all processes must call it.
+
+    Gathered, a weight that is tied to another is a copy, which would be saved beside it: it is left out.
+    """
+    tied = getattr(trainer.model, "all_tied_weights_keys", {})
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}
+    return {name: weight for name, weight in weights.items() if name not in tied}
+
+
 def finetune(
     base: Path, profile: StudentProfile, params: TrainParams, rows: dict[str, list[dict]], images: Path, log: Path, checkpoints: Path,
 ):
@@ -168,5 +178,4 @@ def finetune(
     vars(trainer.model.config).update(cache)
     if on_unsloth:
         leave_unsloth(trainer.model)
-    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if is_sharded() else None  # all processes must call it
-    return trainer.model, fits, weights
+    return trainer.model, fits, gather_weights(trainer) if is_sharded() else None

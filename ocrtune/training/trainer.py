@@ -46,8 +46,6 @@ def build_trainer_class(on_unsloth: bool = False):
     from trl import SFTTrainer
 
     class AnswerTrainer(Trainer if on_unsloth else SFTTrainer):
-        buckets: LengthBuckets | None = None
-
         def _send_telemetry(self):
             """Tell TRL's makers nothing: we ask nobody unbidden. Its thread looks up a host, and so reads the environment, which
             accelerate empties and refills at that moment: a training died of it (segmentation fault in getenv)."""
@@ -58,8 +56,7 @@ def build_trainer_class(on_unsloth: bool = False):
             dataset = self.train_dataset if train_dataset is None else train_dataset
             if self.args.train_sampling_strategy != "group_by_length":
                 return super()._get_train_sampler(dataset)
-            self.buckets = LengthBuckets(dataset["length"], self.args.train_batch_size * self.args.world_size, self.args.data_seed)
-            return self.buckets
+            return LengthBuckets(dataset["length"], self.args.train_batch_size * self.args.world_size, self.args.data_seed)
 
         def _save_checkpoint(self, model, trial):
             with clear_when_full(f"{self.args.output_dir}: step {self.state.global_step}",
@@ -95,14 +92,12 @@ def build_trainer_class(on_unsloth: bool = False):
                     inputs["logits_to_keep"] = answer_width(inputs["labels"])
             return Trainer.compute_loss(self, model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)
 
-        def _run_epoch(self, *, epoch, **kwargs):
+        def _run_epoch(self, **kwargs):
             """Begin no epoch after the end: this loop asks whether to stop only when it has taken a step."""
-            if self.buckets is not None:
-                self.buckets.set_epoch(epoch)  # accelerate tells it to no sampler of a training that goes on in several processes
             if self.state.global_step >= self.state.max_steps:
                 self.control.should_training_stop = True
             if not self.control.should_training_stop:
-                super()._run_epoch(epoch=epoch, **kwargs)
+                super()._run_epoch(**kwargs)
 
     return AnswerTrainer
 
