@@ -101,6 +101,7 @@ def estimate(model, load: Load, dtype: str, trainable: int, batch: int, trained:
     if checkpointing:
         widest = max(load.patches if "vision" in trained else 0, load.tokens) * model.config.get_text_config().hidden_size
         activations = min(activations, len(kept) * widest + max(kept.values()))
-    logits = load.tokens * model.get_output_embeddings().out_features * (size + 2 * 4)  # as written, in float32, their gradient
+    answer = load.tokens - load.image_tokens  # and the prompt: no more than that has logits, see ocrtune.training.trainer
+    logits = answer * model.get_output_embeddings().out_features * (size + 2 * 4)  # as written, in float32, their gradient
     return Memory(count(model.parameters()) * size + (trainable * own if lora else 0), trainable * own, trainable * 2 * own,
                   (activations * size + logits) * batch)
