@@ -59,7 +59,7 @@ def finish(process: subprocess.Popen) -> str:
 
 def fsdp_config() -> str:
     """Return the configuration that the page on machines shows."""
-    return re.search(r"```yaml\n(compute_environment.*?)```", (ROOT / "docs/machines.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    return re.search(r"```yaml fsdp.yaml\n(.*?)```", (ROOT / "docs/machines.md").read_text(encoding="utf-8"), re.DOTALL)[1]
 
 
 def check_alike(project, file: str) -> None:
