@@ -31,18 +31,25 @@ def record_training(params: TrainParams, num_examples: int, num_clean: int, log:
 
 
 def build_logger(folder: Path):
-    """Return a callback that logs losses to DVCLive by optimizer step, earlier ones again after a resume."""
+    """Return a callback that logs losses to DVCLive by optimizer step, earlier ones again after a resume.
+
+    Where DVC Studio is set up (`DVC_STUDIO_TOKEN`), it is told of them as they come.
+    """
     from dvclive import Live
+    from dvclive.studio import get_dvc_studio_config
     from transformers import TrainerCallback
 
     class StepLogger(TrainerCallback):
         def on_train_begin(self, args, state, control, **kwargs):
             self.live = Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None, resume=False)
+            self.is_watched = bool(get_dvc_studio_config(self.live))
             for entry in state.log_history:
                 self.log(entry)
 
         def on_log(self, args, state, control, logs=None, **kwargs):
             self.log({**(logs or {}), "step": state.global_step})
+            if self.is_watched:  # it reads all curves each time
+                self.live.sync()
 
         def log(self, entry):
             self.live.step = int(entry["step"])
@@ -54,7 +61,7 @@ def build_logger(folder: Path):
             read = [(entry["val_cer"], entry["step"]) for entry in state.log_history if "val_cer" in entry]
             if read:  # of the weights that are kept
                 self.live.summary["best_val_cer"], self.live.summary["best_step"] = min(read)
-            self.live.make_summary()
+            self.live.end()
 
     return StepLogger()
 
