@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["DVC_NO_ANALYTICS"] = "1"  # for commands in this environment; clean_environment.py has it for the others
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small only wait for a second thread
 for name in ("OCRTUNE_STORE", "DVC_ROOT", "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
     os.environ.pop(name, None)

@@ -6,15 +6,15 @@ The reader `base` is a server on loopback that misreads; some of its answers are
 import base64
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import yaml
+
+from tests.clean_environment import clean_environment
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> ${window.hacked = 1} {{hacked}}"
@@ -76,11 +76,10 @@ class StudioProject:
     def __init__(self, folder: Path):
         self.folder = folder
         self.server = Misreader(folder / "data/pages/pages.jsonl")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "OCRTUNE_"))}
-        self.environment = kept | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1",
-            "HF_HUB_OFFLINE": "1", **{f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER")
-                                      for part, value in (("NAME", "Toni"), ("EMAIL", "toni@example.org"))}}
+        self.environment = clean_environment() | {
+            "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
+            **{f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER")
+               for part, value in (("NAME", "Toni"), ("EMAIL", "toni@example.org"))}}
 
     def run(self, *command: str) -> str:
         done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)

@@ -1,13 +1,12 @@
 """A team for tests: people with clones of one finished project, and a plain git repository between them."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
+from clean_environment import clean_environment
 from test_repro import make_project
 
 ROOT = Path(__file__).parents[1]
@@ -27,11 +26,10 @@ class Person:
 
     def __init__(self, folder: Path, home: Path, **environment: str):
         self.folder = folder
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "OCRTUNE_", "AWS_"))}
         home.mkdir(exist_ok=True)
         (home / ".gitconfig").write_text(GIT_CONFIG)
-        self.environment = clean | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1", "HOME": str(home),
-                                    "GIT_CONFIG_GLOBAL": str(home / ".gitconfig")} | environment
+        self.environment = clean_environment("AWS_") | {"HF_HUB_OFFLINE": "1", "HOME": str(home),
+                                                        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig")} | environment
 
     def run(self, script: str, ok: bool | None = True) -> str:
         """Run a shell script that stops at its first error, and return what it printed; `ok`: how it must end (None: either way)."""

@@ -1,21 +1,18 @@
 """Versions of models: the artifacts of dvc.yaml, registered by GTO's tags and fetched by name, as another clone would."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
+from clean_environment import clean_environment
 
 ROOT = Path(__file__).parents[1]
 
 
 def run(folder: Path, *command: str) -> str:
     """Run a command of the environment in a folder and return what it prints."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
-    environment |= {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER")
-                    for part, value in (("NAME", "Toni"), ("EMAIL", "toni@example.org"))}
-    environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = clean_environment() | {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER")
+                                         for part, value in (("NAME", "Toni"), ("EMAIL", "toni@example.org"))}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
     return done.stdout

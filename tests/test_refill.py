@@ -1,14 +1,13 @@
 """A colleague who pulled adds one PDF and pays for one PDF: two clones of a DVC project, a remote, and a teacher that counts."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from clean_environment import clean_environment
 from teacher_server import Teacher
 
 ROOT = Path(__file__).parents[1]
@@ -17,8 +16,7 @@ DOCUMENTS = sorted((ROOT / "data/site/letters").glob("*.pdf"))[:3]
 
 def run(folder: Path, *command: object) -> str:
     """Run a command in a clone, as a user does, and return what it said."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "OCRTUNE_"))} | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    environment = clean_environment() | {
         "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org"}
     done = subprocess.run(list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"

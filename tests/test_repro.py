@@ -5,15 +5,14 @@ One project folder serves the tests of this file, in their order: each starts wh
 
 import csv
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from clean_environment import clean_environment
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("letters", "receipts", "minutes")
@@ -51,9 +50,9 @@ class Project:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "OCRTUNE_"))} | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1",
-            "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org"}
+        self.environment = clean_environment() | {
+            "HF_HUB_OFFLINE": "1", "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.org",
+            "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.org"}
 
     def run(self, *command: str) -> str:
         done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)

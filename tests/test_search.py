@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from clean_environment import clean_environment
 
 ROOT = Path(__file__).parents[1]
 DVC_YAML = """
@@ -61,9 +62,8 @@ class Toy:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_", "OCRTUNE_"))}
-        self.environment = clean | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
-                                    "COLUMNS": "200", "GIT_CONFIG_GLOBAL": str(folder.parent / "gitconfig")}
+        self.environment = clean_environment() | {"PYTHONPATH": str(ROOT), "COLUMNS": "200",
+                                                  "GIT_CONFIG_GLOBAL": str(folder.parent / "gitconfig")}
         (folder.parent / "gitconfig").write_text("[user]\n name = t\n email = t@example.org\n")
         (folder / "stages").mkdir(parents=True)
         (folder / "stages/__init__.py").touch()
