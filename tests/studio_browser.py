@@ -1,33 +1,16 @@
 """A real browser over the running studio, for tests: Chromium, a project that the pipeline made, the app, a window."""
 
-import os
-import shutil
+# ruff: noqa: F811 - a fixture, imported and named again as an argument
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.chromium import PATIENCE_MS, browser, free_port, open_window  # noqa: F401
 from tests.studio_project import make_project
 
 pytest.importorskip("gradio", reason="the studio's extra is not installed: ./run uv sync --inexact --extra studio")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE_MS = 180_000  # a busy machine; nothing here hangs on time
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Return a headless Chromium: the operating system's, or playwright's own."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    with playwright.sync_playwright() as driver:
-        path = found or driver.chromium.executable_path
-        if not Path(path).is_file():
-            pytest.skip("no Chromium here: apt-get install chromium, or .venv/bin/playwright install chromium")
-        opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +18,6 @@ def project(browser, tmp_path_factory):
     made = make_project(tmp_path_factory.mktemp("studio"))
     yield made
     made.server.shutdown()
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
 
 
 def start(project, *words: str, port: int = 0, **environment: str) -> tuple[subprocess.Popen, str]:
@@ -69,17 +46,10 @@ def address(project):
 
 @pytest.fixture
 def page(browser, address):
-    """Return a window of the browser; what it asks of other hosts, or fails at in its scripts, fails the test."""
-    context = browser.new_context(viewport={"width": 1400, "height": 950}, base_url=address)
-    context.set_default_timeout(PATIENCE_MS)
-    window = context.new_page()
-    problems = []
-    window.on("pageerror", lambda error: problems.append(str(error)))
-    window.on("request", lambda request: problems.append(request.url) if not request.url.startswith((address, "data:", "blob:")) else None)
-    yield window
-    hacked = window.evaluate("window.hacked")
-    context.close()
-    assert (hacked, problems) == (None, [])
+    """Return a window of the browser, in which no script of a document may run."""
+    with open_window(browser, address) as window:
+        yield window
+        assert window.evaluate("window.hacked") is None
 
 
 def choose(page, field: str, option: str) -> None:
