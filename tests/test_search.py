@@ -31,7 +31,7 @@ def wait_for(condition, seconds: float = 900):
 def test_a_grid_is_searched_by_two_workers_and_its_winner_applied(toy):
     space = toy.space("rates", {"hold": {"train.weight_decay": 0.1},
                                 "search": {"train.learning_rate": {"choices": [1.0e-3, 2.0e-3, 4.0e-3]}}})
-    words = ("--study-name", "first", "--space", space, "--search-mode", "grid")
+    words = ("--study-name", "first", "--space", space, "--search-mode", "grid", "--seed", "1")
     output = toy.search(*words, "--workers", "2")
     rows = toy.board("first")
     assert [(row["state"], float(row["train.learning_rate"])) for row in rows[:1]] == [("complete", 2e-3)]
@@ -74,14 +74,14 @@ def test_a_winner_that_ran_elsewhere_is_fetched(toy, tmp_path):
 
 def test_a_killed_search_goes_on_where_it_was(toy):
     space = toy.space("one", {"search": {"train.learning_rate": {"range": [2.1e-3, 3.0e-3]}}})  # today's 2e-3 is not in it: drawn
-    words = ("--study-name", "killed", "--space", space, "--search-mode", "random", "--seed", "3", "--n-trials", "1")
-    process = subprocess.Popen([sys.executable, "-m", "tools.search", *words], cwd=toy.folder, text=True, stdout=subprocess.PIPE,
+    words = ("--study-name", "killed", "--space", space, "--search-mode", "random", "--seed", "3", "--n-trials")
+    process = subprocess.Popen([sys.executable, "-m", "tools.search", *words, "1"], cwd=toy.folder, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, env=toy.environment | {"TOY_PAUSE": "60"})
     (step,) = wait_for(lambda: [file for file in toy.folder.glob(".checkpoints/*/step") if file.read_text() == "1"])
     process.send_signal(signal.SIGKILL)
     process.communicate()
     rate = float(step.parent.name)
-    output = toy.search(*words)
+    output = toy.search(*words, "1")
     assert "killed-0: was cut off; it runs again" in output
     assert "killed-1: CER" in output
     (row,) = toy.board("killed")
@@ -89,6 +89,9 @@ def test_a_killed_search_goes_on_where_it_was(toy):
     assert "goes on from step 1" in (toy.folder / "search/logs/killed/killed-1.log").read_text()
     assert "killed-0" not in toy.run("dvc", "exp", "list", "--name-only")
     assert toy.workspaces() == []
+    toy.search(*words, "2")
+    rates = {float(row["train.learning_rate"]) for row in toy.board("killed")}
+    assert rate in rates and len(rates) == 2  # the same seed, and yet not the same draw again
 
 
 def test_an_interrupt_tidies_up(toy):

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from ocrtune.search.space import Dimension, Space, grid_points, overrides, read_space, space_problems, suggest, values_now, with_values
+from ocrtune.search.study import build_sampler
 
 ROOT = Path(__file__).parents[1]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -118,3 +119,13 @@ def test_a_study_begins_with_todays_values_where_the_space_has_them():
     assert values_now(read_space(ROOT / "search/aggressive.yaml"), PARAMS)["train.mode"] == "both"
     for path, value in (("train.learning_rate", 1.0), ("train.lora.r", 12), ("train.rehearsal", 0.3)):
         assert values_now(conservative, with_values(PARAMS, {path: value})) is None
+
+
+def test_a_grid_is_whole_whatever_seeds_its_processes_were_given():
+    space = Space(search={"train.seed": Dimension(range=[1, 3], step=1), "train.mode": Dimension(choices=["llm", "both"])})
+    study = optuna.create_study()
+    drawn = []
+    for seed in (5, 6, None, 8, 7, 5):
+        study.sampler = build_sampler("grid", space, 6, seed)
+        study.optimize(lambda trial: drawn.append(suggest(trial, space)) or 1.0, n_trials=1)
+    assert sorted(drawn, key=str) == sorted(grid_points(space), key=str)

@@ -10,6 +10,7 @@ storage, it helps. A trial trains up to `train` and no further: the test split s
 """
 
 import os
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -89,8 +90,11 @@ def run_trial(study, trial, space, params: dict, logs: Path, turn) -> float:
     return figures["best_val_cer"]
 
 
-def work(study, space, params: dict, logs: Path, n_trials: int) -> None:
-    """Run trials until the study has `n_trials`; other processes may work on the same study."""
+def work(study, space, params: dict, logs: Path, n_trials: int, sampler_for: Callable) -> None:
+    """Run trials until the study has `n_trials`; other processes may work on the same study.
+
+    `sampler_for(place)` returns what draws the values of the study's trial at that place.
+    """
     from optuna.trial import TrialState
 
     from ocrtune.search.experiments import ExperimentError, stop_experiment, take_turn
@@ -104,8 +108,9 @@ def work(study, space, params: dict, logs: Path, n_trials: int) -> None:
                 stop_experiment(experiment_name(study, number))
                 print(f"{experiment_name(study, number)}: was cut off; it runs again and goes on from its last checkpoint", flush=True)
             write_board(study, FOLDER / study.study_name)
-            if num_taken(study) >= n_trials:
+            if (place := num_taken(study)) >= n_trials:
                 return
+            study.sampler = sampler_for(place)
             study.optimize(lambda trial: run_trial(study, trial, space, params, logs, turn), n_trials=1, catch=(ExperimentError,))
         last = study.get_trials(deepcopy=False)
         errors = [trial.user_attrs["error"] for trial in last if "error" in trial.user_attrs]
@@ -134,19 +139,21 @@ def search(name: str, space_file: Path, mode: str, n_trials: int, workers: int, 
     space, params = check_ready(space_file)
     if mode == "grid":
         n_trials = min(n_trials, sum(1 for _ in grid_points(space)))
-    sampler = build_sampler(mode, space, n_trials, seed)
+
+    def sampler_for(place: int):  # seeds by process would draw again what was drawn before a stop, or by who helps
+        return build_sampler(mode, space, n_trials, None if seed is None else seed + place)
+
     first = None if mode == "grid" else values_now(space, params)
-    study = begin_study(name, open_storage(storage), space, pages_digest(Path("dvc.lock")), sampler, build_pruner(prune), first)
+    study = begin_study(name, open_storage(storage), space, pages_digest(Path("dvc.lock")), sampler_for(0), build_pruner(prune), first)
     study.set_user_attr("n_trials", n_trials)
     if WORKER in os.environ:
-        return work(study, space, params, FOLDER / "logs" / name, n_trials)
+        return work(study, space, params, FOLDER / "logs" / name, n_trials, sampler_for)
     print(f"study {name}: {num_taken(study)} of {n_trials} trials are there; stop it at any time, the same command goes on", flush=True)
     if workers > 1:
         command = [sys.executable, "-m", "tools.search", "--study-name", name, "--space", str(space_file), "--search-mode", mode,
-                   "--n-trials", str(n_trials), "--prune" if prune else "--no-prune"]
-        seeds = [[] if seed is None else ["--seed", str(seed + place)] for place in range(workers)]  # alike, they would draw alike
+                   "--n-trials", str(n_trials), "--prune" if prune else "--no-prune", *([] if seed is None else ["--seed", str(seed)])]
         environment = os.environ | {WORKER: "1", "OCRTUNE_SEARCH_STORAGE": storage}  # not among the words: a URL may hold a password
-        running = [subprocess.Popen([*command, *words], env=environment) for words in seeds]
+        running = [subprocess.Popen(command, env=environment) for _ in range(workers)]
         try:
             failed = [process.pid for process in running if process.wait()]
         except BaseException:
@@ -157,7 +164,7 @@ def search(name: str, space_file: Path, mode: str, n_trials: int, workers: int, 
         if failed:
             raise ValueError(f"{len(failed)} of {workers} workers failed; what they say stands above")
     else:
-        work(study, space, params, FOLDER / "logs" / name, n_trials)
+        work(study, space, params, FOLDER / "logs" / name, n_trials, sampler_for)
     best = best_trial(study)
     for file in write_report(study, FOLDER / name):
         print(f"wrote {file}")

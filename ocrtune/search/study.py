@@ -26,7 +26,8 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 def build_sampler(mode: str, space: Space, n_trials: int, seed: int | None) -> optuna.samplers.BaseSampler:
     """Return what draws the trials: TPE (bayesian), every combination (grid) or uniform draws (random)."""
     if mode == "grid":
-        return optuna.samplers.GridSampler(grid_of(space), seed=seed or 0)
+        # A trial takes the combination at its number, in an order by this seed: another one in another process would leave some out.
+        return optuna.samplers.GridSampler(grid_of(space), seed=0)
     if mode == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     # Before it can guess, TPE needs some trials drawn blindly: Optuna's ten are half of our twenty.
