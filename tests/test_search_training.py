@@ -14,6 +14,7 @@ from team import Person, make_small_project, stages_run
 from ocrtune.search.space import Dimension, Space, suggest
 from ocrtune.search.study import build_sampler, open_storage
 
+pytestmark = pytest.mark.slow
 STEPS, WORKERS = 16, 2
 RATE, HOPELESS = "train.learning_rate", 1.0e-12
 SEARCH = "python -m tools.search --study-name real --space search/rates.yaml --search-mode grid --prune"
