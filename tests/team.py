@@ -1,5 +1,6 @@
 """A team for tests: people with clones of one finished project, and a plain git repository between them."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from clean_environment import clean_environment
 from test_repro import make_project
 
 ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/team.md"
+REMOTE = "dvc remote add --default team /mnt/team/ocrtune"  # how the page's commands, without ./run, name the team's remote
 GIT_CONFIG = """
 [user]
     name = t
@@ -25,7 +28,7 @@ class Person:
     """Somebody with a folder, an environment and a shell."""
 
     def __init__(self, folder: Path, home: Path, **environment: str):
-        self.folder = folder
+        self.folder, self.home = folder, home
         home.mkdir(exist_ok=True)
         (home / ".gitconfig").write_text(GIT_CONFIG)
         self.environment = clean_environment("AWS_") | {"HF_HUB_OFFLINE": "1", "HOME": str(home),
@@ -65,3 +68,62 @@ def make_small_project(folder: Path, student: Path) -> None:
     params["students"]["tiny"]["max_new_tokens"] = 3
     params["merge"]["num_pages"] = 2
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+def blocks() -> list[tuple[str, str, str]]:
+    """Return (section's title, who, script) for each block of commands in docs/team.md."""
+    found, title = [], ""
+    for part in re.finditer(r"^## ([^\n]+)$|^```bash (\w+)\n(.+?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        title = part[1] or title
+        if part[2]:
+            found.append((title, part[2], part[3]))
+    return found
+
+
+class Team:
+    """A lead, in a project without a remote, a member without a clone, and what the places that docs/team.md names are here."""
+
+    def __init__(self, root: Path, **environment: str):
+        self.root, self.origin = root, root / "origin.git"
+        self.lead, self.member = (Person(root / who, root / f"home_{who}", **environment) for who in ("lead", "member"))
+        self.member.folder.mkdir()
+        (root / "scans").mkdir()
+        shutil.copy(sorted((ROOT / "data/site/notices").glob("*.pdf"))[0], root / "scans/letter.pdf")
+        self.places = {"./run ": "", "git@example.org:team/documents.git": str(self.origin), "/mnt/team/ocrtune": str(root / "remote"),
+                       "/srv/ocrtune/cache": str(root / "cache"), "~/scans": str(root / "scans"), "/tmp/tuned": str(root / "tuned")}
+
+    def run_block(self, number: int) -> str:
+        """Run the page's block of that number, by whom it is meant for, and return what it printed."""
+        _, who, script = blocks()[number]
+        for name, place in self.places.items():
+            script = script.replace(name, place)
+        person = {"lead": self.lead, "member": self.member}[who]
+        output = person.run(script)
+        if "\ncd documents" in script:
+            person.folder /= "documents"
+        return output
+
+
+def read_rows(person: Person, file: str) -> list[dict]:
+    """Return the rows of a file in somebody's clone."""
+    return [json.loads(line) for line in (person.folder / file).read_text(encoding="utf-8").splitlines()]
+
+
+def add_letter(team: Team) -> None:
+    """Let the member add a document as the page's section 3 says, and check that it alone was paid for."""
+    folder = team.member.folder / "data/pages"
+    before = read_rows(team.member, "data/pages/pages.jsonl")
+    images = {row["image"]: (folder / row["image"]).read_bytes() for row in before}
+    output = team.run_block(2)
+    pages = read_rows(team.member, "data/pages/pages.jsonl")
+    new = [row for row in pages if row["doc_id"].startswith("letter")]
+    assert new
+    assert [row for row in pages if row not in new] == before
+    assert all((folder / image).read_bytes() == content for image, content in images.items())
+    # The text layer costs nothing and is read again; a model's readings come from the rows that the lead pushed.
+    test = [row["page_id"] for row in read_rows(team.member, "data/splits/test.jsonl")]
+    total, known, read = map(int, re.search(r"base: (\d+) pages, (\d+) in the store, (\d+) to read", output).groups())
+    assert total == len(test) == known + read
+    assert read == sum(page_id.startswith("letter") for page_id in test)
+    assert known > 0
+    assert re.search(r"base on clean print: (\d+) pages, \1 in the store, 0 to read", output)  # its readings came along, too
