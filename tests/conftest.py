@@ -19,8 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small only wait for
 for name in ("OCRTUNE_STORE", "DVC_ROOT", "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
     os.environ.pop(name, None)
 
-# Minutes each; begun first, so that no process waits.
-LONGEST = ["test_team", "test_repro", "test_remotes", "test_search", "test_search_training", "test_studio"]
+# Minutes each; begun first, so that no process waits
+LONGEST = ["test_remotes_pipeline", "test_team", "test_repro", "test_remotes", "test_sharding", "test_search_training", "test_search", "test_studio"]
 
 
 def pytest_collection_modifyitems(items: list) -> None:

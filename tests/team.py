@@ -90,7 +90,9 @@ class Team:
         (root / "scans").mkdir()
         shutil.copy(sorted((ROOT / "data/site/notices").glob("*.pdf"))[0], root / "scans/letter.pdf")
         self.places = {"./run ": "", "git@example.org:team/documents.git": str(self.origin), "/mnt/team/ocrtune": str(root / "remote"),
-                       "/srv/ocrtune/cache": str(root / "cache"), "~/scans": str(root / "scans"), "/tmp/tuned": str(root / "tuned")}
+                       "/srv/ocrtune/cache": str(root / "cache"), "~/scans": str(root / "scans"), "/tmp/tuned": str(root / "tuned"),
+                       # So small a student reads all lines wrongly, whatever is drawn; what the report says of its interval differs.
+                       "compare.draws=100": "compare.draws=100 --set-param compare.confidence=0.9"}
 
     def run_block(self, number: int) -> str:
         """Run the page's block of that number, by whom it is meant for, and return what it printed."""
@@ -127,3 +129,16 @@ def add_letter(team: Team) -> None:
     assert read == sum(page_id.startswith("letter") for page_id in test)
     assert known > 0
     assert re.search(r"base on clean print: (\d+) pages, \1 in the store, 0 to read", output)  # its readings came along, too
+
+
+def bring_experiment(team: Team) -> str:
+    """Let the member run an experiment and the lead fetch it, as section 4 says; check that it came, and return what the lead saw."""
+    reports = [person.folder / "metrics/compare.html" for person in (team.member, team.lead)]
+    before = reports[0].read_bytes()
+    assert stages_run(team.run_block(3)) == ["compare"]
+    assert reports[0].read_bytes() != before, "an experiment whose results are those of before proves nothing when it comes back"
+    output = team.run_block(4)
+    assert stages_run(output) == []
+    assert reports[1].read_bytes() == reports[0].read_bytes()
+    assert json.loads(team.lead.run("dvc params diff --json HEAD"))["params.yaml"]["compare.draws"]["new"] == 100
+    return output
