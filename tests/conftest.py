@@ -20,7 +20,8 @@ for name in ("OCRTUNE_STORE", "DVC_ROOT", "http_proxy", "https_proxy", "all_prox
     os.environ.pop(name, None)
 
 # Minutes each; begun first, so that no process waits
-LONGEST = ["test_remotes_pipeline", "test_team", "test_repro", "test_remotes", "test_sharding", "test_search_training", "test_search", "test_studio"]
+LONGEST = ["test_remotes_pipeline", "test_team", "test_repro", "test_remotes", "test_sharding", "test_search_training", "test_search",
+           "test_studio"]
 
 
 def pytest_collection_modifyitems(items: list) -> None:
