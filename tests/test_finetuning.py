@@ -21,7 +21,6 @@ from ocrtune.training.checkpoints import checkpoint_folder, last_checkpoint
 from ocrtune.training.finetuning import finetune
 from ocrtune.training.lora_targets import find_towers
 from ocrtune.training.selection import generated_cer
-from ocrtune.training.trainer import check_settings
 
 PROFILE = StudentProfile(prompts={"ocr": ""}, max_new_tokens=12)
 TEXTS = ["ab 12", "cat", "dog 7", "Zug", "fee", "Hut 3", "nie", "17 ok"]
@@ -243,14 +242,6 @@ def test_gradients_that_are_no_numbers_never_reach_the_weights(train, tmp_path, 
     with pytest.raises(ValueError, match="step 2: grad_norm is nan: training went astray"):
         train("run", **SHORT | {"save_steps": 1})
     assert last_checkpoint(tmp_path / "run/checkpoints").endswith("checkpoint-1")
-
-
-def test_what_can_not_be_trained_is_told_before_a_model_is_loaded(monkeypatch):
-    with pytest.raises(ValueError, match=r"train\.method full: a student whose dtype is float16 can't be trained whole"):
-        check_settings(PROFILE.model_copy(update={"dtype": "float16"}), PARAMS.model_copy(update={"method": "full"}))
-    monkeypatch.setattr("ocrtune.training.trainer.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"train\.wandb: wandb is not installed; run `./run uv pip install wandb`"):
-        check_settings(PROFILE, PARAMS.model_copy(update={"wandb": True}))
 
 
 def test_without_validation_pages_the_last_step_is_kept_and_that_is_told(train, rows, tmp_path, capfd):

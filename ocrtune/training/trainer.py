@@ -2,8 +2,10 @@
 
 import inspect
 import math
+import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 from ocrtune.params.students import StudentProfile
 from ocrtune.params.train import TrainParams
@@ -19,6 +21,17 @@ def check_settings(profile: StudentProfile, params: TrainParams) -> None:
                          "large ones overflow; set its dtype to float32 or bfloat16, or train.method to lora")
     if params.wandb and find_spec("wandb") is None:
         raise ValueError("train.wandb: wandb is not installed; run `./run uv pip install wandb`, or set train.wandb to false")
+    if is_before_first_commit():
+        raise ValueError("git has no commit here yet, and DVCLive, which keeps a training's curves, asks for one: "
+                         "git add --all && git commit --message begin")
+
+
+def is_before_first_commit() -> bool:
+    """Return whether the current folder is in a git repository without a commit."""
+    def succeeds(*words: str) -> bool:
+        return subprocess.run(["git", "rev-parse", *words], capture_output=True).returncode == 0
+
+    return which("git") is not None and succeeds("--git-dir") and not succeeds("--verify", "HEAD")
 
 
 def answer_width(labels) -> int:
