@@ -11,7 +11,7 @@ from ocrtune.training.saving import clear_when_full
 from ocrtune.training.trainer import check_settings
 
 PROFILE = StudentProfile(prompts={"ocr": ""})
-PARAMS = TrainParams(mode="both", lora=LoraParams(r=16, alpha=32), learning_rate=1e-2, max_steps=2, per_device_batch_size=4)
+PARAMS = TrainParams(mode="both", lora=LoraParams(r=16, alpha=32), learning_rate=1e-2, max_steps=100, per_device_batch_size=4)
 
 
 def test_what_can_not_be_trained_is_told_before_a_model_is_loaded(monkeypatch):
@@ -26,7 +26,7 @@ def test_a_repository_without_a_commit_is_told_before_a_model_is_loaded(tmp_path
     monkeypatch.chdir(tmp_path)
     check_settings(PROFILE, PARAMS)  # no repository: curves are kept without one
     subprocess.run(["git", "init", "-q"], check=True)
-    with pytest.raises(ValueError, match="git has no commit here yet, .*: git add --all && git commit --message begin"):
+    with pytest.raises(ValueError, match=r"git has no commit here yet, .*: git add --all && git commit --message begin"):
         check_settings(PROFILE, PARAMS)
     subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "begin", "--allow-empty"], check=True)
     check_settings(PROFILE, PARAMS)
