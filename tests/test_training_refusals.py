@@ -11,7 +11,8 @@ from ocrtune.training.saving import clear_when_full
 from ocrtune.training.trainer import check_settings
 
 PROFILE = StudentProfile(prompts={"ocr": ""})
-PARAMS = TrainParams(mode="both", lora=LoraParams(r=16, alpha=32), learning_rate=1e-2, max_steps=100, per_device_batch_size=4)
+PARAMS = TrainParams(mode="both", lora=LoraParams(r=16, alpha=32), learning_rate=1e-2, max_steps=100, per_device_batch_size=4,
+                     save_steps=1000)
 
 
 def test_what_can_not_be_trained_is_told_before_a_model_is_loaded(monkeypatch):
