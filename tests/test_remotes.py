@@ -112,7 +112,7 @@ def test_an_experiment_comes_back_to_the_lead(remote, tmp_path):
     assert len(pages(lead)) == 13
 
 
-@pytest.mark.parametrize("remote", ["s3", "webdav"], indirect=True)
+@pytest.mark.parametrize("remote", ["ssh", "s3", "webdav"], indirect=True)
 def test_a_push_that_was_cut_off_is_repaired_by_pushing_again(remote, tmp_path):
     setup, environment, port = remote
     wire = FrailWire(port, 700_000)

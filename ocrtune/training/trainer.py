@@ -69,7 +69,7 @@ def build_trainer_class(on_unsloth: bool = False):
             dataset = self.train_dataset if train_dataset is None else train_dataset
             if self.args.train_sampling_strategy != "group_by_length":
                 return super()._get_train_sampler(dataset)
-            return LengthBuckets(dataset["length"], self.args.train_batch_size * self.args.world_size, self.args.data_seed)
+            return LengthBuckets(list(dataset["length"]), self.args.train_batch_size * self.args.world_size, self.args.data_seed)
 
         def _save_checkpoint(self, model, trial):
             with clear_when_full(f"{self.args.output_dir}: step {self.state.global_step}",
