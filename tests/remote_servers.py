@@ -13,12 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+from ports import free_port
 
 
 def start(command: list[str], port: int, log: Path, **options) -> subprocess.Popen:

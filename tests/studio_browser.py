@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.chromium import PATIENCE_MS, browser, free_port, open_window  # noqa: F401
+from tests.chromium import PATIENCE_MS, browser, open_window  # noqa: F401
+from tests.ports import free_port
 from tests.studio_project import make_project
 
 pytest.importorskip("gradio", reason="the studio's extra is not installed: ./run uv sync --inexact --extra studio")

@@ -70,6 +70,14 @@ def make_small_project(folder: Path, student: Path) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
 
+def begin_small_project(root: Path, student: Path) -> Person:
+    """Return somebody in such a project, with neither git nor DVC yet."""
+    person = Person(root / "project", root / "home")
+    person.folder.mkdir()
+    make_small_project(person.folder, student)
+    return person
+
+
 def blocks() -> list[tuple[str, str, str]]:
     """Return (section's title, who, script) for each block of commands in docs/team.md."""
     found, title = [], ""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from toy_search import Toy
 
-from tests.chromium import browser, free_port, open_window  # noqa: F401
+from tests.chromium import browser, open_window  # noqa: F401
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 

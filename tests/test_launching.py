@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, page_row
+from ports import free_port
 
 from ocrtune.params.train import LaunchParams
 from ocrtune.rows import write_rows
@@ -90,9 +90,7 @@ def test_two_machines_learn_together_and_the_first_writes(ready, monkeypatch):
     ready.params["train"] |= {"per_device_batch_size": 4, "launch": {"processes": 2, "machines": 2}, "early_stopping": None}
     ready.save()
     monkeypatch.setenv("OCRTUNE_MAIN_HOST", "127.0.0.1")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("OCRTUNE_MAIN_PORT", str(free.getsockname()[1]))
+    monkeypatch.setenv("OCRTUNE_MAIN_PORT", str(free_port()))
     machines = []
     for rank, name in enumerate(("first", "second")):
         monkeypatch.setenv("OCRTUNE_MACHINE_RANK", str(rank))

@@ -8,16 +8,13 @@ import shutil
 import pytest
 import yaml
 from remote_servers import own_part, serving
-from team import REMOTE, Person, Team, add_letter, bring_experiment, make_small_project, stages_run
+from team import REMOTE, Team, add_letter, begin_small_project, bring_experiment, stages_run
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, built_student):
     """Return the folder of a project in which all stages have run: with git, and all that they wrote in DVC's cache."""
-    root = tmp_path_factory.mktemp("finished")
-    person = Person(root / "project", root / "home")
-    person.folder.mkdir()
-    make_small_project(person.folder, built_student)
+    person = begin_small_project(tmp_path_factory.mktemp("finished"), built_student)
     person.run("git init -q && dvc init -q && git add -A && git commit -qm begin && dvc repro && git add -A && git commit -qm ran")
     return person.folder
 

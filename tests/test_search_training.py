@@ -9,7 +9,7 @@ import optuna
 import pytest
 import yaml
 from optuna.trial import TrialState
-from team import Person, make_small_project, stages_run
+from team import Person, begin_small_project, stages_run
 
 from ocrtune.search.space import Dimension, Space, suggest
 from ocrtune.search.study import build_sampler, open_storage
@@ -36,10 +36,7 @@ def make_space() -> dict:
 @pytest.fixture(scope="module")
 def searched(built_student, tmp_path_factory):
     """Return somebody whose project has been searched, four trials and then one more, and the trials."""
-    root = tmp_path_factory.mktemp("searched")
-    person = Person(root / "project", root / "home")
-    person.folder.mkdir()
-    make_small_project(person.folder, built_student)
+    person = begin_small_project(tmp_path_factory.mktemp("searched"), built_student)
     file = person.folder / "params.yaml"
     params = yaml.safe_load(file.read_text(encoding="utf-8"))
     params["train"] |= {"max_steps": STEPS, "early_stopping": {"eval_steps": 2, "num_pages": 4, "patience": STEPS}}
